@@ -1,0 +1,48 @@
+/** Byte strings: keys and values are bytes, compared as unsigned bytes, never as text. */
+
+export type Bytes = Uint8Array;
+
+export const NO_BYTES: Bytes = new Uint8Array(0);
+
+const decoder = new TextDecoder();
+
+/** The UTF-8 bytes of a text. */
+export function utf8(text: string): Bytes {
+  return Buffer.from(text, "utf8");
+}
+
+/** The text of UTF-8 bytes; malformed sequences become U+FFFD. */
+export function text(bytes: Bytes): string {
+  return decoder.decode(bytes);
+}
+
+/** Order of two byte strings, as memcmp: negative, zero or positive. */
+export function compareBytes(a: Bytes, b: Bytes): number {
+  return Buffer.compare(a, b);
+}
+
+/** Whether two byte strings are the same. */
+export function equalBytes(a: Bytes, b: Bytes): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
+
+/** Whether `bytes` begins with `prefix`. */
+export function startsWith(bytes: Bytes, prefix: Bytes): boolean {
+  return bytes.length >= prefix.length && Buffer.compare(bytes.subarray(0, prefix.length), prefix) === 0;
+}
+
+/**
+ * The end of the half-open range of all byte strings that begin with `prefix`, or null where there is none because the
+ * prefix is empty or all 0xff (then the range has no end).
+ */
+export function prefixEnd(prefix: Bytes): Bytes | null {
+  for (let last = prefix.length - 1; last >= 0; last--) {
+    const byte = prefix[last] ?? 0;
+    if (byte < 0xff) {
+      const end = Buffer.from(prefix.subarray(0, last + 1));
+      end[last] = byte + 1;
+      return end;
+    }
+  }
+  return null;
+}

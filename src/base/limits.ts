@@ -1,0 +1,142 @@
+/** Every limit of Muster in one place, its unit in its name. Those that operators may change have an option in server/config. */
+
+/** Operations (and compares) in one level of a transaction; etcd's default (--max-txn-ops). */
+export const MAX_TXN_OPERATIONS = 128;
+
+/** The largest time to live of a lease; etcd's. */
+export const MAX_LEASE_TTL_S = 9_000_000_000;
+
+/** The least time to live of a lease: what etcd grants with its default election time-out. */
+export const MIN_LEASE_TTL_S = 2;
+
+/** LMDB's own limit for a key with 4 KiB pages; longer keys get a named error. */
+export const MAX_KEY_BYTES = 1978;
+
+/** How old an answer about the store's health may be: askers within it share one durable probe. */
+export const HEALTH_PROBE_INTERVAL_MS = 1_000;
+
+/** A durable probe that takes longer than this counts as failed: the disk hangs. */
+export const HEALTH_PROBE_DEADLINE_MS = 3_000;
+
+/** The most members that a token may ask for: etcd's raft is unfit for far fewer, and a list of them is read at every registration. */
+export const MAX_CLUSTER_SIZE = 1000;
+
+/** How many expired tokens one turn of the sweeper reads. */
+export const TOKEN_SWEEP_BATCH = 64;
+
+/** The longest time between two looks at expired tokens, in ms: what a clock that was set may cost. */
+export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
+
+/** Connections open at a time on one address; beyond it a request is answered 503. Operators: --max-connections. */
+export const DEFAULT_MAX_CONNECTIONS = 10_000;
+
+/** Connections beyond --max-connections that are kept long enough to be told so; those beyond these are just closed. */
+export const MAX_REFUSED_CONNECTIONS = 1_000;
+
+/** How long a connection that is one too many may take to send the request that is then refused. */
+export const REFUSED_CONNECTION_MS = 10_000;
+
+/** All headers of a request together. */
+export const MAX_HEADER_BYTES = 16_384;
+
+/** Header lines of a request. */
+export const MAX_HEADERS = 100;
+
+/**
+ * How long an idle connection stays open. Go's client keeps one for 90 s and fails a PUT on one that was just closed,
+ * which is fatal to an etcd before 3.6 that registers.
+ */
+export const KEEP_ALIVE_MS = 120_000;
+
+/** How long headers may take from the first byte on, and how long a new connection may stay silent (see KEEP_ALIVE_MS). */
+export const HEADERS_DEADLINE_MS = 120_000;
+
+/** How long a whole request, its body included, may take to arrive. A wait counts only until it has been asked. */
+export const REQUEST_DEADLINE_MS = 180_000;
+
+/** How long requests under way get to finish when the service stops; waits are ended at once. */
+export const DRAIN_MS = 3_000;
+
+/** All of stopping; then the process ends, done or not. */
+export const STOP_DEADLINE_MS = 4_500;
+
+/** A second signal within this time is the first one's echo: npm passes a Ctrl-C on that the terminal sent already. */
+export const SIGNAL_ECHO_MS = 100;
+
+/** How many keys the first read of a directory's listing takes; later ones double while children are plain keys. */
+export const TREE_SCAN_FIRST_KEYS = 32;
+
+/** How many keys a read of a listing takes at least: after it met subtrees, of which a few keys are enough. */
+export const TREE_SCAN_LEAST_KEYS = 4;
+
+/** How many keys a read of a listing takes at most, so that it neither holds the event loop long nor much memory. */
+export const TREE_SCAN_MOST_KEYS = 512;
+
+/** How often a v2 write is tried again when others overtake it, before it gives up with `contention`. */
+export const TREE_WRITE_ATTEMPTS = 64;
+
+/** How often an in-order key is tried with the name that etcd would give it; then any name that keeps the order will do. */
+export const TREE_EXACT_NAME_ATTEMPTS = 8;
+
+/** Events that v2 watches find in memory; older ones are read from the engine. etcd v2 keeps 1,000 and no more. */
+export const TREE_HISTORY_EVENTS = 4096;
+
+/** Bytes of keys and values that the events kept in memory may hold; beyond, the oldest go (1,000 small ones always fit). */
+export const TREE_HISTORY_BYTES = 64 * 1024 * 1024;
+
+/** Events that a v2 watch may be behind before it is ended with a named error; more than the memory's, which may all be told at once. */
+export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
+
+/** Due nodes that one turn of the v2 sweeper reads. Stale ones among them go in one transaction: no more than MAX_TXN_OPERATIONS. */
+export const TREE_SWEEP_BATCH = 100;
+
+/** The longest that the v2 sweeper sleeps: the wall clock may be set meanwhile. */
+export const TREE_SWEEP_LONGEST_SLEEP_MS = 60_000;
+
+/** How long the v2 sweeper waits after a failure. */
+export const TREE_SWEEP_RETRY_MS = 1_000;
+
+/** The largest form body of a v2 request; a value may fill it. etcd's default for a request. Operators: --max-request-bytes. */
+export const V2_BODY_BYTES = 1536 * 1024;
+
+/**
+ * Address space that the embedded store maps. It costs no memory and no disk, and fits into that of every 64-bit machine
+ * (on some small ones it has 39 bits). The store may grow beyond: LMDB then maps anew, which is only slower.
+ */
+export const LMDB_MAP_BYTES = 2 ** 36;
+
+/** The smallest map, where the process may have little address space. */
+export const LMDB_LEAST_MAP_BYTES = 2 ** 28;
+
+/** Event-loop work that one group commit may take for the transactions in it; those left over go into the next. */
+export const WRITE_SLICE_MS = 10;
+
+/** Event-loop work that a long read does before it lets others run. */
+export const READ_SLICE_MS = 10;
+
+/** Changes that one step of the background compaction forgets; steps ride along with the writes of others. */
+export const COMPACTION_STEP_CHANGES = 256;
+
+/** How long the background compaction waits after the store could not be written. */
+export const COMPACTION_RETRY_MS = 1_000;
+
+/** How often expired leases are looked for; etcd's. */
+export const LEASE_CHECK_MS = 500;
+
+/** Events that wait for a watch's reader in memory, and that one read of history takes; beyond it reads from history. */
+export const WATCH_QUEUE_EVENTS = 1_000;
+
+/** Bytes of keys and values that wait for a watch's reader in memory; beyond it reads from history. */
+export const WATCH_QUEUE_BYTES = 1024 * 1024;
+
+/** How much history the automatic compaction keeps by default, in ms; more, where COMPACTION_KEEP_REVISIONS keeps more. */
+export const COMPACTION_KEEP_MS = 60 * 60 * 1000;
+
+/** How many revisions the automatic compaction keeps by default; more, where COMPACTION_KEEP_MS keeps more. */
+export const COMPACTION_KEEP_REVISIONS = 10_000;
+
+/** How often the automatic compaction looks. */
+export const COMPACTION_INTERVAL_MS = 5 * 60 * 1000;
+
+/** How long the v2 tree waits before it watches the engine anew, when its watch broke. */
+export const TREE_WATCH_RETRY_MS = 100;
