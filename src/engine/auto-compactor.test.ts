@@ -1,0 +1,77 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { MusterError } from "../base/errors.ts";
+import { AutoCompactor, type AutoCompactorOptions } from "./auto-compactor.ts";
+
+const HOUR = 3_600_000;
+
+/** A store of which only the revisions are known, and a clock that the test moves. */
+function storeWith(options: Partial<AutoCompactorOptions> = {}) {
+  let now = 0;
+  const state = { revision: 1, compactRevision: 0 };
+  const compact = vi.fn(async (revision: number) => {
+    state.compactRevision = revision;
+  });
+  const engine = { status: async () => ({ ...state }), compact };
+  const clock = { now: () => 0, monotonic: () => now };
+  const compactor = new AutoCompactor({ engine, clock, ...options });
+  return {
+    compactor,
+    compact,
+    at: async (time: number, revision: number) => {
+      now = time;
+      state.revision = revision;
+      await compactor.look();
+      return state.compactRevision;
+    },
+  };
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("AutoCompactor", () => {
+  it("keeps an hour, where that is more than the revisions", async () => {
+    const { at } = storeWith({ keepRevisions: 10 });
+    expect(await at(0, 100)).toBe(0);
+    expect(await at(HOUR / 2, 5000)).toBe(0);
+    expect(await at(HOUR - 1, 9000)).toBe(0);
+    expect(await at(HOUR, 9000)).toBe(100);
+    expect(await at(HOUR * 1.5, 9000)).toBe(5000);
+  });
+
+  it("keeps the revisions, where they are more than an hour", async () => {
+    const { at, compact } = storeWith();
+    await at(0, 5000);
+    expect(await at(2 * HOUR, 9000)).toBe(0);
+    await at(3 * HOUR, 15_001);
+    expect(await at(4 * HOUR, 15_002)).toBe(5002);
+    expect(compact).toHaveBeenCalledWith(5001);
+  });
+
+  it("compacts only forward", async () => {
+    const { at, compact } = storeWith({ keepRevisions: 0, keepMs: 0 });
+    expect(await at(0, 50)).toBe(50);
+    expect(await at(1, 50)).toBe(50);
+    expect(compact).toHaveBeenCalledTimes(1);
+  });
+
+  it("start and stop: looks at every interval, and survives failures", async () => {
+    vi.useFakeTimers();
+    const { compactor, compact, at } = storeWith({ keepRevisions: 0, keepMs: 0, intervalMs: 1000 });
+    compact.mockRejectedValueOnce(new MusterError("storeUnavailable", "full"));
+    await expect(at(0, 50)).rejects.toThrow("full");
+    compactor.start();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(compact).toHaveBeenCalledTimes(2);
+    compact.mockRejectedValueOnce(new MusterError("storeUnavailable", "full"));
+    await at(1, 60).catch(() => {});
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(compact).toHaveBeenCalledTimes(4);
+    await compactor.stop();
+    await at(1, 70);
+    compact.mockClear();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(compact).not.toHaveBeenCalled();
+  });
+});

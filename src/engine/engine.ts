@@ -1,0 +1,101 @@
+/**
+ * The contract that everything above stands on: etcd v3's MVCC semantics. Two implementations serve Muster (lmdb now,
+ * a remote etcd later); test/contract/ holds them, the in-memory reference and a real etcd to every sentence here.
+ * Where an implementation and etcd differ, etcd is right.
+ *
+ * Errors are MusterErrors. Any call may reject with `closed`, and one that writes with `storeUnavailable` (then the
+ * outcome is: not applied). The results' bytes belong to the caller; arguments must not be changed until the call is done.
+ */
+import type {
+  LeaseGrant,
+  LeaseId,
+  LeaseStatus,
+  RangeRequest,
+  RangeResult,
+  Revision,
+  TxnRequest,
+  TxnResult,
+  WatchMessage,
+  WatchRequest,
+} from "./model.ts";
+
+export interface Engine {
+  /**
+   * Reads keys. What it answers is durable: no crash takes it back. A range always reads one moment of the store.
+   * Errors: `compacted`, `futureRevision`, `invalidArgument`.
+   */
+  range(request: RangeRequest): Promise<RangeResult>;
+
+  /**
+   * Applies a transaction; resolved means synced to disk. It makes a new revision only if it put or deleted something
+   * (a put of the same value counts, a delete of nothing does not). Its ranges see what the operations before them did. Every change of one revision has its own place in
+   * the order of operations. A transaction that only reads may carry ranges at past revisions.
+   *
+   * Refused before anything is written: `duplicateKey` (one key put twice, or put and deleted, on one path through the
+   * transaction; as etcd has it, a deletion in a nested transaction may follow a put in an earlier sibling of that
+   * nested transaction, and then both happen in this revision), `tooManyOperations` (more than MAX_TXN_OPERATIONS
+   * compares or operations at one level; a nested transaction has what the longest list around it leaves),
+   * `keyTooLong`, `keyNotFound`, `leaseNotFound`, `compacted`, `futureRevision`, `invalidArgument`.
+   * Keys and leases that must exist, and revisions to read at, matter only on the path that is taken.
+   */
+  txn(request: TxnRequest): Promise<TxnResult>;
+
+  /**
+   * Starts a watch. The watch stands when this returns: with no start revision, every change made after this call is
+   * delivered, in order, once. Events are delivered only when they are durable. A reader that is behind costs bounded
+   * memory (it is served from history) and loses nothing. The iteration throws `compacted` (details.compactRevision)
+   * where history from its revision on is gone. `close()` ends the iteration.
+   */
+  watch(request: WatchRequest): Watch;
+
+  /**
+   * Forgets history before `revision`: ranges below it and watches from below it are then `compacted`; the state at
+   * `revision`, and events from it on, stay. Resolved means the mark is durable; space is freed in the background.
+   * Errors: `compacted` (revision ≤ the last one), `futureRevision` (beyond the newest).
+   */
+  compact(revision: Revision): Promise<void>;
+
+  /** The store's newest revision and the one it is compacted to (0: never), at one moment. */
+  status(): Promise<EngineStatus>;
+
+  /**
+   * Makes a lease. `ttl` in s; it may be raised to the engine's least. id 0: one is chosen.
+   * Errors: `leaseExists`, `leaseTtlTooLarge` (beyond MAX_LEASE_TTL_S).
+   */
+  grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant>;
+
+  /** Ends a lease and deletes its keys in one revision (none if it has no keys). Error: `leaseNotFound`. */
+  revokeLease(id: LeaseId): Promise<{ readonly revision: Revision }>;
+
+  /** Gives a lease its full time again; the time in s. Error: `leaseNotFound`. */
+  keepLeaseAlive(id: LeaseId): Promise<number>;
+
+  /** Error: `leaseNotFound`. */
+  leaseStatus(id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus>;
+
+  /** The IDs of all leases, in rising order. */
+  leases(): Promise<readonly LeaseId[]>;
+
+  /**
+   * Proves that the store can write durably now, without moving the revision. Rejects with `storeUnavailable` and the
+   * reason. Costs a sync: callers share one at a time.
+   */
+  probe(): Promise<void>;
+
+  /** Ends watches (their iteration stops), waits for writes under way, frees everything. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface EngineStatus {
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+}
+
+/** A running watch: iterate it once. Leaving the loop, or `close()`, ends it. */
+export interface Watch extends AsyncIterable<WatchMessage> {
+  /** The store's revision when the watch was made: with no start revision, events come from the next one on. */
+  readonly createdRevision: Promise<Revision>;
+  /** Asks for a progress message as soon as everything up to now has been delivered. */
+  requestProgress(): void;
+  close(): void;
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { LeaseTable } from "./lease-table.ts";
+
+function tableAt(start: number): { readonly table: LeaseTable; readonly wait: (ms: number) => void } {
+  let time = start;
+  return {
+    table: new LeaseTable(() => time),
+    wait: (ms) => {
+      time += ms;
+    },
+  };
+}
+
+describe("LeaseTable", () => {
+  it("timeToLive: rounds down, and ends with the time", () => {
+    const { table, wait } = tableAt(5000);
+    table.start(7n, 10);
+    expect(table.timeToLive(7n)).toEqual({ granted: 10, left: 10 });
+    wait(1);
+    expect(table.timeToLive(7n)).toEqual({ granted: 10, left: 9 });
+    wait(9998);
+    expect(table.timeToLive(7n)).toEqual({ granted: 10, left: 0 });
+    wait(1);
+    expect(table.timeToLive(7n)).toBeUndefined();
+  });
+
+  it("renew: gives the full time again, but not to one whose time is over", () => {
+    const { table, wait } = tableAt(0);
+    table.start(7n, 10);
+    wait(9000);
+    expect(table.renew(7n)).toBe(10);
+    wait(9999);
+    expect(table.expired()).toEqual([]);
+    wait(1);
+    expect(table.renew(7n)).toBeUndefined();
+    expect(table.isExpired(7n)).toBe(true);
+    expect(table.renew(8n)).toBeUndefined();
+  });
+
+  it("expired: the longest over first", () => {
+    const { table, wait } = tableAt(0);
+    table.start(1n, 30);
+    table.start(2n, 10);
+    table.start(3n, 20);
+    wait(20_000);
+    expect(table.expired()).toEqual([2n, 3n]);
+    table.remove(2n);
+    expect(table.expired()).toEqual([3n]);
+    expect(table.isExpired(2n)).toBe(false);
+  });
+
+  it("ids: in rising order, as numbers", () => {
+    const { table } = tableAt(0);
+    for (const id of [10n, 9n, 2n ** 62n]) {
+      table.start(id, 5);
+    }
+    expect(table.ids()).toEqual([9n, 10n, 2n ** 62n]);
+    expect(table.size).toBe(3);
+    table.clear();
+    expect(table.ids()).toEqual([]);
+  });
+});

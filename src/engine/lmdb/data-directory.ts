@@ -1,0 +1,225 @@
+/**
+ * The directory that a store lives in: owned by one process at a time, and known to be a store before LMDB touches it.
+ *
+ * | file                | what                                                                                       |
+ * |---------------------|--------------------------------------------------------------------------------------------|
+ * | LOCK                | locked by the process that owns the directory; the kernel frees it the instant that it dies |
+ * | FORMAT              | what the directory holds, `muster-lmdb 1`; written last when a store is made                |
+ * | FORMAT.new          | a store is being made; what else is there then is of no worth                               |
+ * | data.mdb, lock.mdb  | LMDB's                                                                                      |
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { tryLock } from "fs-native-extensions";
+import { isMusterError, MusterError } from "../../base/errors.ts";
+import { checkLmdbFile } from "./lmdb-file-check.ts";
+import { FORMAT_NAME, FORMAT_VERSION } from "./lmdb-schema.ts";
+
+const LOCK = "LOCK";
+const FORMAT = "FORMAT";
+const FORMAT_NEW = "FORMAT.new";
+const DATA = "data.mdb";
+const LMDB_LOCK = "lock.mdb";
+/** What a file system puts at its root, where that is the directory. */
+const LOST_AND_FOUND = "lost+found";
+const KNOWN: ReadonlySet<string> = new Set([LOCK, FORMAT, FORMAT_NEW, DATA, LMDB_LOCK, LOST_AND_FOUND]);
+const LONGEST_FORMAT_BYTES = 256;
+
+/** A directory that this process owns until it is closed. */
+export class DataDirectory {
+  readonly path: string;
+  /** Whether a store has to be made in it; `commit` then says that it is. */
+  readonly isNew: boolean;
+  readonly #lock: number;
+  #closed = false;
+
+  private constructor(path: string, lock: number, isNew: boolean) {
+    this.path = path;
+    this.#lock = lock;
+    this.isNew = isNew;
+  }
+
+  /**
+   * Takes the directory, making it if it is missing, and looks whether it is a sound store or an empty place for one.
+   * One that is refused is left as it is, but for an empty LOCK. Errors: `directoryInUse`, `directoryCorrupt`,
+   * `directoryTooNew`, `storeUnavailable` where the file system does not let us.
+   */
+  static open(path: string): DataDirectory {
+    const lock = withReason(path, () => takeLock(path));
+    try {
+      return withReason(path, () => {
+        const isNew = inspect(path);
+        if (isNew) {
+          prepare(path);
+        }
+        return new DataDirectory(path, lock, isNew);
+      });
+    } catch (error) {
+      closeSync(lock);
+      throw error;
+    }
+  }
+
+  /** Declares that the store is made. From now on a directory without its data is corrupt. */
+  commit(): void {
+    withReason(this.path, () => {
+      renameSync(join(this.path, FORMAT_NEW), join(this.path, FORMAT));
+      syncDirectory(this.path);
+    });
+  }
+
+  /** Gives the directory up for the next process. */
+  close(): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      closeSync(this.#lock);
+    }
+  }
+}
+
+function takeLock(path: string): number {
+  makeDurably(path);
+  const names = new Set(readdirSync(path));
+  if (!names.has(LOCK)) {
+    // Looked at already here, so that not even a file LOCK is left in what is somebody else's.
+    refuseForeign(path, names);
+  }
+  const lock = openSync(join(path, LOCK), "a+", 0o600);
+  try {
+    if (!tryLock(lock)) {
+      throw new MusterError(
+        "directoryInUse",
+        `Stop the other Muster, or start this one with another data directory than "${path}": it is in use`,
+      );
+    }
+  } catch (error) {
+    closeSync(lock);
+    throw error;
+  }
+  return lock;
+}
+
+/** Whether a store has to be made. Throws where there is one that cannot be opened, or something else. */
+function inspect(path: string): boolean {
+  const names = new Set(readdirSync(path));
+  refuseForeign(path, names);
+  if (names.has(FORMAT)) {
+    checkStore(path, names);
+  }
+  return !names.has(FORMAT);
+}
+
+function refuseForeign(path: string, names: ReadonlySet<string>): void {
+  if (names.has(FORMAT)) {
+    return;
+  }
+  const foreign = [...names].find((name) => !KNOWN.has(name));
+  if (foreign !== undefined) {
+    throw corrupt(path, `it holds "${foreign}", which is not Muster's, and no file ${FORMAT}`);
+  }
+  if (names.has(DATA) && !names.has(FORMAT_NEW)) {
+    throw corrupt(path, `it holds ${DATA}, but no file ${FORMAT}`);
+  }
+}
+
+function checkStore(path: string, names: ReadonlySet<string>): void {
+  const format = readFileSync(join(path, FORMAT)).subarray(0, LONGEST_FORMAT_BYTES).toString("latin1");
+  const version = new RegExp(`^${FORMAT_NAME} (\\d{1,9})\\n$`).exec(format)?.[1];
+  if (version === undefined) {
+    throw corrupt(path, `its file ${FORMAT} says ${JSON.stringify(format)}`);
+  }
+  if (Number(version) > FORMAT_VERSION) {
+    throw new MusterError(
+      "directoryTooNew",
+      `Start a newer Muster, or this one with another data directory than "${path}": its format is ${version}, this ` +
+        `Muster knows up to ${FORMAT_VERSION}`,
+    );
+  }
+  if (Number(version) !== FORMAT_VERSION) {
+    throw corrupt(path, `its file ${FORMAT} says ${JSON.stringify(format)}`);
+  }
+  if (!names.has(DATA)) {
+    throw corrupt(path, `it holds a file ${FORMAT}, but no ${DATA}`);
+  }
+  const wrong = checkLmdbFile(join(path, DATA));
+  if (wrong !== undefined) {
+    throw corrupt(path, `${DATA} is damaged: ${wrong}`);
+  }
+}
+
+/** The error for a directory whose content is not a sound store. */
+export function corrupt(path: string, state: string): MusterError {
+  return new MusterError(
+    "directoryCorrupt",
+    `Restore the data directory "${path}" from a backup, or start with another one; nothing in it was changed: ${state}`,
+  );
+}
+
+/**
+ * Clears what an interrupted making left, and notes that one is under way: if this process dies before `commit`, the next
+ * one finds the note and starts over, as nothing can have been acknowledged.
+ */
+function prepare(path: string): void {
+  writeDurably(join(path, FORMAT_NEW), `${FORMAT_NAME} ${FORMAT_VERSION}\n`);
+  syncDirectory(path);
+  rmSync(join(path, DATA), { force: true });
+  rmSync(join(path, LMDB_LOCK), { force: true });
+}
+
+/** Makes the directory and those above it that are missing; their names are durable only once the ones above are synced. */
+function makeDurably(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first !== undefined) {
+    const end = dirname(resolve(first));
+    for (let above = dirname(resolve(path)); above.length >= end.length; above = dirname(above)) {
+      syncDirectory(above);
+      if (above === end) {
+        return;
+      }
+    }
+  }
+}
+
+function writeDurably(path: string, content: string): void {
+  const fd = openSync(path, "w", 0o600);
+  try {
+    writeSync(fd, content);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A new name in a directory is durable only when the directory itself is synced. */
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function withReason<T>(path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (isMusterError(error)) {
+      throw error;
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MusterError("storeUnavailable", `Make the data directory "${path}" one that Muster can use: ${reason}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { MusterError } from "../../base/errors.ts";
+import { silentLog } from "../../base/log.ts";
+import { WatchHub } from "../watch-hub.ts";
+import { LmdbCompactor } from "./lmdb-compactor.ts";
+import { EMPTY_STATE, encodeState, STATE_KEY } from "./lmdb-schema.ts";
+import { readKey } from "./lmdb-snapshot.ts";
+import { LmdbStore } from "./lmdb-store.ts";
+import { LmdbWriter } from "./lmdb-writer.ts";
+
+const K = Buffer.from("k");
+
+let directory = "";
+let store: LmdbStore;
+let writer: LmdbWriter;
+let compactor: LmdbCompactor;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "muster-compactor-"));
+  store = await LmdbStore.open({ directory, isNew: true, log: silentLog });
+  await store.write(({ meta }) => meta.putSync(STATE_KEY, encodeState(EMPTY_STATE)));
+  const history = {
+    read: () => {
+      throw new MusterError("internal", "nobody watches here");
+    },
+  };
+  writer = new LmdbWriter({ store, hub: new WatchHub(history, 1), directory, monotonic: () => 0 });
+  compactor = new LmdbCompactor(writer, silentLog);
+  for (let revision = 2; revision <= 10; revision++) {
+    await writer.submit((draft) => {
+      draft.put({ key: K, value: Buffer.from(`${revision}`), lease: 0n }, readKey(draft.tables, K, "newest"));
+      draft.finish();
+    });
+  }
+});
+
+afterEach(async () => {
+  await compactor.stop();
+  await writer.close();
+  await store.close();
+  await rm(directory, { recursive: true });
+});
+
+const valueAt = (revision: number) => readKey(store.tables, K, revision)?.value.toString();
+/** Steps of the compactor wait in the writer's line: when these have come back, those before are done. */
+const settle = async () => {
+  for (let round = 0; round < 4; round++) {
+    await writer.submit(() => {});
+  }
+};
+
+describe("LmdbCompactor", () => {
+  it("start: frees what no revision from the mark on shows", async () => {
+    await writer.submit((draft) => draft.setCompactRevision(6));
+    compactor.start();
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(5);
+    expect([...store.tables.past.getValues(K)].map(([mod]) => mod)).toEqual([5, 6, 7, 8, 9]);
+    expect([6, 7, 8, 9, 10].map(valueAt)).toEqual(["6", "7", "8", "9", "10"]);
+  });
+
+  it("pin: keeps what a long read still looks at, and no longer", async () => {
+    const release = compactor.pin(3);
+    const other = compactor.pin(3);
+    await writer.submit((draft) => draft.setCompactRevision(9));
+    compactor.start();
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(8);
+    expect(valueAt(3)).toBe("3");
+    release();
+    await settle();
+    expect(valueAt(3)).toBe("3");
+    other();
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(2);
+    expect(valueAt(9)).toBe("9");
+  });
+
+  it("stop: ends it, though there is more", async () => {
+    await compactor.stop();
+    await writer.submit((draft) => draft.setCompactRevision(9));
+    compactor.start();
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(9);
+  });
+});

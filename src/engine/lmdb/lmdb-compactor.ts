@@ -1,0 +1,105 @@
+/**
+ * Frees what lies before the compaction mark, step by step in the background. The mark itself is durable and counts at
+ * once; if the process dies meanwhile, the next one goes on from it.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { isMusterError } from "../../base/errors.ts";
+import { COMPACTION_RETRY_MS, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
+import type { Log } from "../../base/log.ts";
+import type { Revision } from "../model.ts";
+import type { Draft } from "./lmdb-draft.ts";
+import { changeKey, decodeChange, decodeChangeKey, modRevisionOf } from "./lmdb-schema.ts";
+import type { LmdbWriter } from "./lmdb-writer.ts";
+
+export class LmdbCompactor {
+  readonly #writer: LmdbWriter;
+  readonly #log: Log;
+  readonly #stopping = new AbortController();
+  /** Revisions that long reads under way still look at, and how many do. */
+  readonly #pins = new Map<Revision, number>();
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  constructor(writer: LmdbWriter, log: Log) {
+    this.#writer = writer;
+    this.#log = log;
+  }
+
+  /** Makes sure that all before the mark gets freed. */
+  start(): void {
+    if (this.#stopping.signal.aborted) {
+      return;
+    }
+    this.#again = true;
+    this.#running ??= this.#run();
+  }
+
+  /** Keeps what is visible at a revision until the answer is called: a long read goes on in later turns. */
+  pin(revision: Revision): () => void {
+    this.#pins.set(revision, (this.#pins.get(revision) ?? 0) + 1);
+    return () => {
+      const left = (this.#pins.get(revision) ?? 1) - 1;
+      if (left > 0) {
+        this.#pins.set(revision, left);
+      } else {
+        this.#pins.delete(revision);
+        this.start();
+      }
+    };
+  }
+
+  /** Stops after the step under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#again && !this.#stopping.signal.aborted) {
+        this.#again = false;
+        await this.#freeAll();
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #freeAll(): Promise<void> {
+    try {
+      while (!this.#stopping.signal.aborted && (await this.#writer.submit((draft) => this.#step(draft)))) {
+        // One step after the other: each rides along with whatever else is written.
+      }
+    } catch (error) {
+      if (!isMusterError(error, "closed")) {
+        this.#log.warn({ err: error }, "could not free compacted history: it is tried again");
+        this.#again = true;
+        await delay(COMPACTION_RETRY_MS, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
+      }
+    }
+  }
+
+  /** Frees the oldest changes; true if there may be more. */
+  #step(draft: Draft): boolean {
+    const before = Math.min(draft.compactRevision, ...this.#pins.keys());
+    if (before <= 0) {
+      return false;
+    }
+    const oldest = [
+      ...draft.tables.revs.getRange({
+        start: changeKey(0, 0),
+        end: changeKey(before, 0),
+        limit: COMPACTION_STEP_CHANGES,
+      }),
+    ];
+    for (const { key, value } of oldest) {
+      const { main, sub } = decodeChangeKey(key);
+      const change = decodeChange(value);
+      if (change.previous !== undefined) {
+        draft.forgetPast(change.key, [modRevisionOf(change.previous), main, sub]);
+      }
+      draft.remove(draft.tables.revs, key);
+    }
+    return oldest.length === COMPACTION_STEP_CHANGES;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * What a group commit has done so far: the state that its transactions build upon one after the other, and what is to
+ * happen in memory once all of it is synced. Nothing outside hears of a draft before that.
+ */
+import type { Bytes } from "../../base/bytes.ts";
+import { NO_BYTES } from "../../base/bytes.ts";
+import { type Event, type KeyValue, type LeaseId, NO_LEASE, type Revision } from "../model.ts";
+import type { RevisionEvents } from "../watch-history.ts";
+import type { Tables } from "./lmdb-open.ts";
+import {
+  changeKey,
+  decodeVersion,
+  encodeChange,
+  encodeCount,
+  encodeState,
+  encodeVersion,
+  LARGEST_LEASE_ID,
+  leaseKey,
+  STATE_KEY,
+  type State,
+} from "./lmdb-schema.ts";
+import { readKey } from "./lmdb-snapshot.ts";
+
+/** What a key is to become. */
+export interface NewVersion {
+  readonly key: Bytes;
+  readonly value: Bytes;
+  readonly lease: LeaseId;
+}
+
+export class Draft {
+  readonly tables: Tables;
+  /** Runs when the draft is synced, before anybody is answered. */
+  readonly effects: (() => void)[] = [];
+  /** The changes for watchers, by revision; stays empty where nobody watches. */
+  readonly changes: RevisionEvents[] = [];
+  /** Leases that this draft makes: what was known of their IDs before does not hold for them. */
+  readonly granted = new Set<LeaseId>();
+  readonly #stored: State;
+  readonly #collect: boolean;
+  #revision: Revision;
+  #compactRevision: Revision;
+  #events: Event[] = [];
+  #sub = 0;
+  #writes = 0;
+
+  constructor(tables: Tables, state: State, collectEvents: boolean) {
+    this.tables = tables;
+    this.#stored = state;
+    this.#revision = state.revision;
+    this.#compactRevision = state.compactRevision;
+    this.#collect = collectEvents;
+  }
+
+  /** The revision after the transactions that are done. */
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  /** The revision that the transaction under way shows: a new one as soon as it changed something. */
+  get currentRevision(): Revision {
+    return this.#sub > 0 ? this.#revision + 1 : this.#revision;
+  }
+
+  get compactRevision(): Revision {
+    return this.#compactRevision;
+  }
+
+  /** Counts everything written: a step that threw may be passed over only if it had written nothing. */
+  get writes(): number {
+    return this.#writes;
+  }
+
+  /** Puts a key into the revision under way; `old` is what it was, if it existed. */
+  put(next: NewVersion, old: KeyValue | undefined): void {
+    const main = this.#revision + 1;
+    const key = Buffer.from(next.key);
+    const version = {
+      createRevision: old?.createRevision ?? main,
+      modRevision: main,
+      version: (old?.version ?? 0) + 1,
+      lease: next.lease,
+      value: next.value,
+    };
+    const record = encodeVersion(version);
+    this.#log({ kind: "put", key, ...version }, old);
+    this.write(this.tables.keys, key, record);
+    this.#moveLease(key, old?.lease ?? NO_LEASE, next.lease);
+    if (this.#collect) {
+      this.#events.push({ kind: "put", kv: decodeVersion(key, record), prevKv: this.#beforehand(old) });
+    }
+    this.#sub++;
+  }
+
+  /** Deletes a key that exists, in the revision under way. */
+  delete(old: KeyValue): void {
+    const key = Buffer.from(old.key);
+    this.#log({ kind: "delete", key, createRevision: 0, version: 0, lease: NO_LEASE }, old);
+    this.remove(this.tables.keys, key);
+    this.#moveLease(key, old.lease, NO_LEASE);
+    if (this.#collect) {
+      this.#events.push({ kind: "delete", kv: deletedKey(key, this.#revision + 1), prevKv: this.#beforehand(old) });
+    }
+    this.#sub++;
+  }
+
+  /** Ends the transaction under way: what it changed becomes a revision. Answers with the newest. */
+  finish(): Revision {
+    if (this.#sub > 0) {
+      this.#revision++;
+      if (this.#collect) {
+        this.changes.push({ revision: this.#revision, events: this.#events });
+        this.#events = [];
+      }
+      this.#sub = 0;
+    }
+    return this.#revision;
+  }
+
+  setCompactRevision(revision: Revision): void {
+    this.#compactRevision = revision;
+  }
+
+  grantLease(id: LeaseId, ttl: number): void {
+    this.granted.add(id);
+    this.write(this.tables.leases, leaseKey(id), encodeCount(ttl));
+  }
+
+  hasLease(id: LeaseId): boolean {
+    return id > NO_LEASE && id <= LARGEST_LEASE_ID && this.tables.leases.getBinary(leaseKey(id)) !== undefined;
+  }
+
+  removeLease(id: LeaseId): void {
+    this.remove(this.tables.leases, leaseKey(id));
+  }
+
+  /** The keys that hang on a lease, in key order. */
+  leasedKeys(id: LeaseId): Buffer[] {
+    return [...this.tables.leaseKeys.getValues(leaseKey(id))];
+  }
+
+  write(table: Tables["keys"], key: Buffer, value: Buffer): void {
+    this.#writes++;
+    table.putSync(key, value);
+  }
+
+  remove(table: Tables["keys"], key: Buffer, value?: Buffer): void {
+    this.#writes++;
+    if (value === undefined) {
+      table.removeSync(key);
+    } else {
+      table.removeSync(key, value);
+    }
+  }
+
+  /** Forgets a replaced version, as compaction does. */
+  forgetPast(key: Buffer, span: readonly [mod: Revision, endMain: Revision, endSub: number]): void {
+    this.#writes++;
+    this.tables.past.removeSync(key, span);
+  }
+
+  /** Writes the new state, if there is one; the last thing before the commit. */
+  seal(): void {
+    if (this.#revision !== this.#stored.revision || this.#compactRevision !== this.#stored.compactRevision) {
+      const state = { revision: this.#revision, compactRevision: this.#compactRevision };
+      this.write(this.tables.meta, STATE_KEY, encodeState(state));
+    }
+  }
+
+  /** Notes the change under way, and where what it replaces can be found. */
+  #log(change: Omit<Parameters<typeof encodeChange>[0], "previous">, old: KeyValue | undefined): void {
+    const main = this.#revision + 1;
+    const previous = old === undefined ? undefined : encodeVersion(old);
+    this.write(this.tables.revs, changeKey(main, this.#sub), encodeChange({ ...change, previous }));
+    if (old !== undefined) {
+      this.#writes++;
+      this.tables.past.putSync(change.key, [old.modRevision, main, this.#sub]);
+    }
+  }
+
+  /** What watchers are told was there before: before the revision, as etcd, not before the operation. */
+  #beforehand(old: KeyValue | undefined): KeyValue | undefined {
+    return old !== undefined && old.modRevision > this.#revision ? readKey(this.tables, old.key, this.#revision) : old;
+  }
+
+  #moveLease(key: Buffer, from: LeaseId, to: LeaseId): void {
+    if (from === to) {
+      return;
+    }
+    if (from !== NO_LEASE) {
+      this.remove(this.tables.leaseKeys, leaseKey(from), key);
+    }
+    if (to !== NO_LEASE) {
+      this.write(this.tables.leaseKeys, leaseKey(to), key);
+    }
+  }
+}
+
+/** What a delete event shows: the key and when it went. */
+export function deletedKey(key: Bytes, modRevision: Revision): KeyValue {
+  return { key, value: NO_BYTES, createRevision: 0, modRevision, version: 0, lease: NO_LEASE };
+}

@@ -1,0 +1,238 @@
+/** The embedded engine: etcd's MVCC semantics on LMDB, in one process, durable. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../../base/clock.ts";
+import { MusterError } from "../../base/errors.ts";
+import { READ_SLICE_MS } from "../../base/limits.ts";
+import { type Log, silentLog } from "../../base/log.ts";
+import type { Engine, EngineStatus, Watch } from "../engine.ts";
+import type {
+  LeaseGrant,
+  LeaseId,
+  LeaseStatus,
+  RangeRequest,
+  RangeResult,
+  Revision,
+  TxnRequest,
+  TxnResult,
+  WatchRequest,
+} from "../model.ts";
+import { checkKeyRange, checkTxn, isReadOnly } from "../txn-check.ts";
+import { WatchHub } from "../watch-hub.ts";
+import { corrupt, DataDirectory } from "./data-directory.ts";
+import { LmdbCompactor } from "./lmdb-compactor.ts";
+import { LmdbHistory } from "./lmdb-history.ts";
+import { LmdbLeases, randomLeaseId } from "./lmdb-leases.ts";
+import type { Tables } from "./lmdb-open.ts";
+import { RangeRead } from "./lmdb-range.ts";
+import { decodeCount, EMPTY_STATE, encodeCount, encodeState, PROBE_KEY, STATE_KEY } from "./lmdb-schema.ts";
+import { readState } from "./lmdb-snapshot.ts";
+import { LmdbStore } from "./lmdb-store.ts";
+import { applyTxn, checkRevision, compacted, momentOf, readTxn } from "./lmdb-txn.ts";
+import { LmdbWriter } from "./lmdb-writer.ts";
+
+export interface LmdbEngineOptions {
+  /** Where the store lives; made if it is missing. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log?: Log;
+  /** Chooses the ID of a lease that is granted without one: positive, 63 bits. Default: at random. */
+  readonly randomLeaseId?: () => LeaseId;
+  /** Address space for LMDB's map, in bytes. Default: LMDB_MAP_BYTES, or less where the machine grants less. */
+  readonly mapSize?: number;
+}
+
+/**
+ * Opens the store in a directory, or makes one. Errors: `directoryInUse`, `directoryCorrupt`, `directoryTooNew`,
+ * `storeUnavailable`.
+ */
+export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
+  const directory = DataDirectory.open(options.directory);
+  let store: LmdbStore | undefined;
+  try {
+    const { mapSize } = options;
+    const log = options.log ?? silentLog;
+    store = await LmdbStore.open({
+      directory: directory.path,
+      isNew: directory.isNew,
+      log,
+      ...(mapSize === undefined ? {} : { mapSize }),
+    });
+    if (directory.isNew) {
+      await store.write((tables) => tables.meta.putSync(STATE_KEY, encodeState(EMPTY_STATE)));
+      directory.commit();
+    } else if (store.tables.meta.getBinary(STATE_KEY) === undefined) {
+      throw corrupt(directory.path, "LMDB's file in it holds no store of Muster's");
+    }
+    return new LmdbEngine({ ...options, log }, directory, store);
+  } catch (error) {
+    await store?.close();
+    directory.close();
+    throw error;
+  }
+}
+
+class LmdbEngine implements Engine {
+  readonly #directory: DataDirectory;
+  readonly #store: LmdbStore;
+  readonly #monotonic: () => number;
+  readonly #hub: WatchHub;
+  readonly #writer: LmdbWriter;
+  readonly #compactor: LmdbCompactor;
+  readonly #leases: LmdbLeases;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LmdbEngineOptions & { readonly log: Log }, directory: DataDirectory, store: LmdbStore) {
+    const monotonic = () => options.clock.monotonic();
+    this.#directory = directory;
+    this.#store = store;
+    this.#monotonic = monotonic;
+    this.#hub = new WatchHub(new LmdbHistory(store, monotonic), readState(store.tables).revision);
+    this.#writer = new LmdbWriter({ store, hub: this.#hub, directory: directory.path, monotonic });
+    this.#compactor = new LmdbCompactor(this.#writer, options.log);
+    this.#leases = new LmdbLeases({
+      writer: this.#writer,
+      log: options.log,
+      monotonic,
+      randomLeaseId: options.randomLeaseId ?? randomLeaseId,
+    });
+    this.#takeUp();
+    store.onReopen(() => this.#takeUp());
+    this.#leases.start();
+  }
+
+  async range(request: RangeRequest): Promise<RangeResult> {
+    checkKeyRange(request);
+    const tables = await this.#readable();
+    const state = readState(tables);
+    const moment = momentOf(request);
+    if (moment !== "newest") {
+      checkRevision(moment, state);
+    }
+    const read = new RangeRead(request);
+    if (!read.slice(tables, moment, this.#timeUp())) {
+      await this.#readOn(read, moment === "newest" ? state.revision : moment);
+    }
+    return read.result(state.revision);
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResult> {
+    checkTxn(request);
+    if (isReadOnly(request)) {
+      const tables = await this.#readable();
+      return readTxn(tables, readState(tables), request);
+    }
+    return this.#writer.submit((draft) => applyTxn(draft, request));
+  }
+
+  watch(request: WatchRequest): Watch {
+    checkKeyRange(request);
+    return this.#hub.watch(request, this.#newestRevision());
+  }
+
+  async compact(revision: Revision): Promise<void> {
+    await this.#writer.submit((draft) => {
+      if (revision <= draft.compactRevision) {
+        throw compacted(revision, draft.compactRevision);
+      }
+      checkRevision(revision, draft);
+      draft.setCompactRevision(revision);
+    });
+    this.#compactor.start();
+  }
+
+  async status(): Promise<EngineStatus> {
+    const { revision, compactRevision } = readState(await this.#readable());
+    return { revision, compactRevision: Math.max(compactRevision, 0) };
+  }
+
+  async grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {
+    return this.#leases.grant(request);
+  }
+
+  async revokeLease(id: LeaseId): Promise<{ readonly revision: Revision }> {
+    return this.#leases.revoke(id);
+  }
+
+  async keepLeaseAlive(id: LeaseId): Promise<number> {
+    this.#mustBeOpen();
+    return this.#leases.keepAlive(id);
+  }
+
+  async leaseStatus(id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus> {
+    return this.#leases.status(await this.#readable(), id, options);
+  }
+
+  async leases(): Promise<readonly LeaseId[]> {
+    this.#mustBeOpen();
+    return this.#leases.ids();
+  }
+
+  async probe(): Promise<void> {
+    await this.#writer.submit((draft) => {
+      const last = draft.tables.meta.getBinary(PROBE_KEY);
+      draft.write(draft.tables.meta, PROBE_KEY, encodeCount(last === undefined ? 1 : decodeCount(last) + 1));
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#leases.stop();
+    this.#hub.close();
+    await this.#compactor.stop();
+    await this.#writer.close();
+    await this.#store.close();
+    this.#directory.close();
+  }
+
+  /** Makes memory agree with what is on disk: at the start, and after LMDB had to be opened anew. */
+  #takeUp(): void {
+    const tables = this.#store.tables;
+    this.#leases.load(tables);
+    this.#hub.advance(readState(tables).revision);
+    this.#compactor.start();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closing !== undefined) {
+      throw new MusterError("closed", "Open the engine first: it is closed");
+    }
+  }
+
+  async #readable(): Promise<Tables> {
+    this.#mustBeOpen();
+    if (!this.#store.isReady) {
+      await this.#store.ready();
+      this.#mustBeOpen();
+    }
+    return this.#store.tables;
+  }
+
+  /** A watch must stand at once; while the store is being opened anew, what was published is the newest known. */
+  #newestRevision(): Revision {
+    this.#mustBeOpen();
+    return this.#store.isReady ? readState(this.#store.tables).revision : this.#hub.revision;
+  }
+
+  /** Goes on in later turns, at the revision that the first slice saw, which is kept from compaction until then. */
+  async #readOn(read: RangeRead, revision: Revision): Promise<void> {
+    const release = this.#compactor.pin(revision);
+    try {
+      let done = false;
+      while (!done) {
+        await nextTurn();
+        done = read.slice(await this.#readable(), revision, this.#timeUp());
+      }
+    } finally {
+      release();
+    }
+  }
+
+  #timeUp(): () => boolean {
+    const deadline = this.#monotonic() + READ_SLICE_MS;
+    return () => this.#monotonic() >= deadline;
+  }
+}

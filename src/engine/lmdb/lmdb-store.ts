@@ -1,0 +1,147 @@
+/**
+ * LMDB as the engine needs it: a write is applied whole or not at all, resolves when it is synced, and after the kind of
+ * failure that LMDB itself does not get over it is opened anew.
+ */
+import { MusterError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import { type Opened, type OpenOptions, openRoot, storeUnavailable, type Tables } from "./lmdb-open.ts";
+import { STATE_KEY } from "./lmdb-schema.ts";
+
+export interface LmdbStoreOptions extends OpenOptions {
+  readonly log: Log;
+}
+
+export class LmdbStore {
+  readonly #options: LmdbStoreOptions;
+  #opened: Opened | undefined;
+  #reopening: Promise<void> | undefined;
+  #closed = false;
+  #onReopen: () => void = () => {};
+
+  private constructor(options: LmdbStoreOptions, opened: Opened) {
+    this.#options = options;
+    this.#opened = opened;
+  }
+
+  /** Opens LMDB in an existing directory, making its files if need be. Errors: `directoryCorrupt`, `storeUnavailable`. */
+  static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
+    return new LmdbStore(options, await openRoot(options));
+  }
+
+  /** Calls `hook` whenever LMDB was opened anew: what is on disk may then be more than memory knows. */
+  onReopen(hook: () => void): void {
+    this.#onReopen = hook;
+  }
+
+  /** Resolves when the store can be read; tries to open it anew where a failure closed it. Errors: `storeUnavailable`. */
+  async ready(): Promise<void> {
+    if (this.#opened === undefined) {
+      await this.#reopen();
+    }
+  }
+
+  get isReady(): boolean {
+    return this.#opened !== undefined;
+  }
+
+  /** The tables as they are committed now. Error: `storeUnavailable` while a failure keeps the store closed. */
+  get tables(): Tables {
+    return this.#mustBeOpen().tables;
+  }
+
+  /**
+   * Runs `apply` in a write transaction and resolves when all of it is synced. Whatever goes wrong, nothing of it is
+   * applied. `apply` may be called later in this or another turn, or not at all where the store is closed by a failure.
+   * Errors: what `apply` threw; `storeUnavailable` where the commit failed.
+   */
+  async write(apply: (tables: Tables) => void): Promise<void> {
+    await this.ready();
+    const { root, tables } = this.#mustBeOpen();
+    let thrown: { readonly error: unknown } | undefined;
+    try {
+      // A child transaction, because lmdb commits a plain one even when its callback throws.
+      await root.childTransaction(() => {
+        try {
+          apply(tables);
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      const cause = thrown === undefined ? await commitCause(error) : thrown.error;
+      await this.#recover();
+      throw thrown === undefined ? storeUnavailable(this.#options.directory, cause) : cause;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#reopening?.catch(() => {});
+    await this.#opened?.root.close();
+    this.#opened = undefined;
+  }
+
+  #mustBeOpen(): Opened {
+    if (this.#opened === undefined) {
+      throw storeUnavailable(this.#options.directory, new Error("the store is closed after a failure"));
+    }
+    return this.#opened;
+  }
+
+  /**
+   * When the meta page could not be written, LMDB refuses everything until it is opened anew, and lmdb's writer thread
+   * would wait for ever: so no write may be tried before this has looked.
+   */
+  async #recover(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === undefined || isReadable(opened)) {
+      return;
+    }
+    this.#opened = undefined;
+    this.#options.log.error(
+      { directory: this.#options.directory },
+      "LMDB gave up after a failed write: opening it anew",
+    );
+    await opened.root.close();
+    await this.#reopen().catch((error: unknown) => {
+      this.#options.log.error({ err: error }, "LMDB could not be opened anew: it is tried again at the next request");
+    });
+  }
+
+  #reopen(): Promise<void> {
+    this.#reopening ??= this.#openAgain().finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #openAgain(): Promise<void> {
+    if (this.#closed) {
+      throw new MusterError("closed", "Open the engine first: it is closed");
+    }
+    this.#opened = await openRoot({ ...this.#options, isNew: false });
+    this.#onReopen();
+  }
+}
+
+/** lmdb rejects with a general error and keeps the system's in a promise beside it. */
+async function commitCause(error: unknown): Promise<unknown> {
+  if (error instanceof Error && "commitError" in error && error.commitError instanceof Promise) {
+    return error.commitError.then(
+      () => error,
+      (reason: unknown) => reason,
+    );
+  }
+  return error;
+}
+
+function isReadable(opened: Opened): boolean {
+  try {
+    opened.root.resetReadTxn();
+    return opened.tables.meta.getBinary(STATE_KEY) !== undefined;
+  } catch {
+    // What LMDB says here is only that it gave up; the reason is the failed write's, which is reported.
+    return false;
+  }
+}

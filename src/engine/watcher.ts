@@ -1,0 +1,178 @@
+/** One watch: a bounded queue while its reader keeps up, a place in history while it does not. */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { MusterError } from "../base/errors.ts";
+import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
+import type { Watch } from "./engine.ts";
+import { covers } from "./key-range.ts";
+import type { Event, Revision, WatchMessage, WatchRequest } from "./model.ts";
+import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
+
+export interface WatcherOptions {
+  readonly request: WatchRequest;
+  /** The store's newest revision when the watch is made. */
+  readonly createdRevision: Revision;
+  readonly history: WatchHistory;
+  /** The revision up to which everything has been offered. */
+  readonly published: () => Revision;
+  readonly onClose: () => void;
+}
+
+interface Queued {
+  readonly message: WatchMessage;
+  readonly events: number;
+  readonly bytes: number;
+}
+
+export class Watcher implements Watch {
+  readonly createdRevision: Promise<Revision>;
+  readonly #options: WatcherOptions;
+  /** No event before this one concerns the watch. */
+  readonly #from: Revision;
+  #queue: Queued[] = [];
+  #queuedEvents = 0;
+  #queuedBytes = 0;
+  /** The revision from which on history has to be read; undefined while all that is wanted is offered or queued. */
+  #behindFrom: Revision | undefined;
+  #wantsProgress = false;
+  #wake: () => void = () => {};
+  #iterated = false;
+  #closed = false;
+
+  constructor(options: WatcherOptions) {
+    const { startRevision = 0 } = options.request;
+    this.#options = options;
+    this.createdRevision = Promise.resolve(options.createdRevision);
+    this.#from = startRevision > 0 ? startRevision : options.createdRevision + 1;
+    this.#behindFrom = this.#from <= options.published() ? this.#from : undefined;
+  }
+
+  /** Takes the changes of a revision that concern the watch's keys. */
+  offer(change: RevisionEvents): void {
+    if (this.#behindFrom !== undefined || change.revision < this.#from) {
+      return;
+    }
+    const queued = this.#toQueue(change);
+    if (queued === undefined) {
+      return;
+    }
+    if (
+      this.#queuedEvents + queued.events > WATCH_QUEUE_EVENTS ||
+      this.#queuedBytes + queued.bytes > WATCH_QUEUE_BYTES
+    ) {
+      this.#behindFrom = change.revision;
+    } else {
+      this.#push(queued);
+    }
+    this.#wake();
+  }
+
+  /** Makes known that changes from `revision` on were not offered. */
+  fallBehind(revision: Revision): void {
+    if (this.#behindFrom === undefined && this.#from <= this.#options.published()) {
+      this.#behindFrom = Math.max(revision, this.#from);
+      this.#wake();
+    }
+  }
+
+  requestProgress(): void {
+    this.#wantsProgress = true;
+    this.#wake();
+  }
+
+  close(): void {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#queue = [];
+      this.#options.onClose();
+      this.#wake();
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<WatchMessage> {
+    if (this.#iterated) {
+      throw new MusterError("internal", "Report this defect: a watch is iterated twice");
+    }
+    this.#iterated = true;
+    return this.#messages();
+  }
+
+  async *#messages(): AsyncGenerator<WatchMessage> {
+    try {
+      while (!this.#closed) {
+        const message = this.#take();
+        if (message !== undefined) {
+          yield message;
+        } else if (this.#behindFrom !== undefined) {
+          await this.#readHistory(this.#behindFrom);
+        } else if (this.#wantsProgress) {
+          this.#wantsProgress = false;
+          yield { kind: "progress", revision: this.#progress() };
+        } else {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /** A new watch may know of a revision that is not published yet: up to there it wants nothing. */
+  #progress(): Revision {
+    const { published, createdRevision } = this.#options;
+    return Math.max(published(), Math.min(this.#from - 1, createdRevision));
+  }
+
+  #take(): WatchMessage | undefined {
+    const first = this.#queue.shift();
+    if (first !== undefined) {
+      this.#queuedEvents -= first.events;
+      this.#queuedBytes -= first.bytes;
+    }
+    return first?.message;
+  }
+
+  /** Goes on in history by one piece. Nothing can be offered meanwhile, as the piece is read at once. */
+  async #readHistory(from: Revision): Promise<void> {
+    const { request, history, published } = this.#options;
+    const to = published();
+    const piece = history.read({ from, to, wants: (key) => covers(request, key) });
+    for (const change of piece.revisions) {
+      const queued = this.#toQueue(change);
+      if (queued !== undefined) {
+        this.#push(queued);
+      }
+    }
+    this.#behindFrom = piece.next > to ? undefined : piece.next;
+    if (this.#behindFrom !== undefined) {
+      // Else a reader that never waits for anything else would leave no turn to others until it has caught up.
+      await nextTurn();
+    }
+  }
+
+  #push(queued: Queued): void {
+    this.#queue.push(queued);
+    this.#queuedEvents += queued.events;
+    this.#queuedBytes += queued.bytes;
+  }
+
+  /** The message that the watch is sent for a revision, or undefined where its filters leave nothing. */
+  #toQueue(change: RevisionEvents): Queued | undefined {
+    const { request } = this.#options;
+    const events = change.events
+      .filter((event) => !(event.kind === "put" ? request.noPut : request.noDelete))
+      .map((event) =>
+        request.prevKv === true || event.prevKv === undefined ? event : { ...event, prevKv: undefined },
+      );
+    if (events.length === 0) {
+      return undefined;
+    }
+    const message: WatchMessage = { kind: "events", revision: change.revision, events };
+    return { message, events: events.length, bytes: events.reduce((sum, event) => sum + bytesOf(event), 0) };
+  }
+}
+
+function bytesOf({ kv, prevKv }: Event): number {
+  return kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.key.length + prevKv.value.length);
+}
