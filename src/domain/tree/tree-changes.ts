@@ -1,0 +1,182 @@
+/** Turns a plan into a transaction: the conditions under which what was read still stands, and the changes. */
+import { NO_BYTES } from "../../base/bytes.ts";
+import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
+import type { Compare, KeyRange, Operation } from "../../engine/model.ts";
+import type { TreePath } from "./model.ts";
+import { ACTION_KEY, belowRange, directoryKey, expiryKey, fileRecordKey } from "./tree-layout.ts";
+import { keyOfPath } from "./tree-path.ts";
+import type { After, Existing, Plan } from "./tree-plan.ts";
+import { absent, type Located } from "./tree-read.ts";
+import { type ActionRecord, type FileRecord, type NodeFacts, writeRecord } from "./tree-records.ts";
+
+/** Missing directories whose names are guarded; v3 keys that come in their way further down lose to the directories. */
+const MAX_GUARDED_DIRECTORIES = 40;
+
+/** The longest path (MAX_KEY_BYTES) has under a thousand directories: in the smallest parts that is fewer than this. */
+const MAX_PARTS = 32;
+
+/** What must hold for the plan to be right: the target, and the directories that the write relies on or makes. */
+export function comparesOf(plan: Plan, located: Located): readonly Compare[] {
+  return [...targetCompares(plan), ...parentCompares(plan, located)];
+}
+
+/** Everything that the plan writes, its expiry index and its action included. `now`: the writer's clock, in ms. */
+export function operationsOf(plan: Plan, located: Located, now: number): readonly Operation[] {
+  return [
+    put(ACTION_KEY, writeRecord(actionOf(plan, now))),
+    ...(makesDirectories(plan) ? missingParents(located).map((path) => put(directoryKey(path), writeRecord({}))) : []),
+    ...targetOperations(plan),
+    ...expiryOperations(plan),
+  ];
+}
+
+/**
+ * Nests operations where there are too many for one level of a transaction. What compares or parts the outer level has
+ * counts against each inner one (etcd's checkTxnRequest).
+ */
+export function fitOperations(operations: readonly Operation[], compares: number): readonly Operation[] {
+  if (operations.length <= MAX_TXN_OPERATIONS) return operations;
+  const size = MAX_TXN_OPERATIONS - Math.max(compares, MAX_PARTS);
+  const parts: Operation[] = [];
+  for (let start = 0; start < operations.length; start += size) {
+    const success = operations.slice(start, start + size);
+    parts.push({ kind: "txn", request: { compares: [], success, failure: [] } });
+  }
+  return parts;
+}
+
+function targetCompares({ path, before, after, recursive }: Plan): readonly Compare[] {
+  if (before === undefined) return [absent(keyOfPath(path)), absent(directoryKey(path))];
+  const standing = before.kind === "file" ? unchanged(before.kv) : directoryUnchanged(before);
+  if (after.kind !== "gone" || before.kind === "file" || recursive) return [standing];
+  return [standing, absentRange(belowRange("key", path)), absentRange(belowRange("directory", path))];
+}
+
+function directoryUnchanged(before: Extract<Existing, { kind: "directory" }>): Compare {
+  return before.record === undefined ? absent(directoryKey(before.path)) : unchanged(before.record);
+}
+
+/**
+ * A directory's record is never there without those of all directories above it, so the innermost one that is there
+ * stands for the others; of those that are missing, each name must still be free.
+ */
+function parentCompares(plan: Plan, { ancestors }: Located): readonly Compare[] {
+  if (!makesDirectories(plan)) return [];
+  const innermost = ancestors.findLast((ancestor) => ancestor.record !== undefined)?.record;
+  const missing = ancestors.filter((ancestor) => ancestor.record === undefined).slice(0, MAX_GUARDED_DIRECTORIES);
+  return [
+    ...(innermost === undefined ? [] : [unchanged(innermost)]),
+    ...missing.flatMap(({ path }) => [absent(keyOfPath(path)), absent(directoryKey(path))]),
+  ];
+}
+
+function makesDirectories({ after }: Plan): boolean {
+  return after.kind !== "gone";
+}
+
+function missingParents({ ancestors }: Located): readonly TreePath[] {
+  return ancestors.filter((ancestor) => ancestor.record === undefined).map((ancestor) => ancestor.path);
+}
+
+function targetOperations(plan: Plan): readonly Operation[] {
+  const { path, before, after, recursive } = plan;
+  if (after.kind === "file") return writeFile(path, before, after);
+  if (after.kind === "directory") {
+    const old = before?.kind === "file" ? removeFile(before) : [];
+    return [
+      ...old,
+      put(directoryKey(path), writeRecord(after.expires === undefined ? {} : { expires: after.expires })),
+    ];
+  }
+  if (before === undefined) return [];
+  if (before.kind === "file") return removeFile(before);
+  return recursive ? removeAll(path) : [remove({ key: directoryKey(path) })];
+}
+
+function writeFile(
+  path: TreePath,
+  before: Existing | undefined,
+  after: Extract<After, { kind: "file" }>,
+): readonly Operation[] {
+  const file = put(keyOfPath(path), after.value);
+  const record = recordOf(before, after);
+  return record === undefined ? [file] : [file, put(fileRecordKey(path), writeRecord(record))];
+}
+
+/** The side record that the file needs, if any: most need none, because the key's own revisions say it all. */
+function recordOf(before: Existing | undefined, after: Extract<After, { kind: "file" }>): FileRecord | undefined {
+  const replaced = before !== undefined && after.createdIndex === undefined;
+  if (after.expires === undefined) return replaced ? {} : undefined;
+  return after.createdIndex === undefined
+    ? { expires: after.expires }
+    : { created: after.createdIndex, expires: after.expires };
+}
+
+function removeFile(before: Extract<Existing, { kind: "file" }>): readonly Operation[] {
+  const file = remove({ key: keyOfPath(before.path) });
+  return before.record === undefined ? [file] : [file, remove({ key: fileRecordKey(before.path) })];
+}
+
+function removeAll(path: TreePath): readonly Operation[] {
+  return [
+    remove({ key: keyOfPath(path) }),
+    remove({ key: fileRecordKey(path) }),
+    remove({ key: directoryKey(path) }),
+    remove(belowRange("key", path)),
+    remove(belowRange("file", path)),
+    remove(belowRange("directory", path)),
+  ];
+}
+
+function expiryOperations({ path, before, after }: Plan): readonly Operation[] {
+  const old = before?.expires;
+  const next = after.kind === "gone" ? undefined : after.expires;
+  return [
+    ...(old !== undefined && old !== next ? [remove({ key: expiryKey(old, path) })] : []),
+    ...(next === undefined ? [] : [put(expiryKey(next, path), NO_BYTES)]),
+  ];
+}
+
+function actionOf({ action, path, before, after, refresh }: Plan, now: number): ActionRecord {
+  return {
+    action,
+    path,
+    at: now,
+    ...(refresh ? { refresh } : {}),
+    node: factsAfter(before, after),
+    ...(before === undefined ? {} : { prev: factsBefore(before) }),
+  };
+}
+
+function factsAfter(before: Existing | undefined, after: After): NodeFacts {
+  if (after.kind === "gone") return { directory: before?.kind === "directory", created: before?.createdIndex ?? 0 };
+  return {
+    directory: after.kind === "directory",
+    ...(after.createdIndex === undefined ? {} : { created: after.createdIndex }),
+    ...(after.expires === undefined ? {} : { expires: after.expires }),
+  };
+}
+
+function factsBefore(before: Existing): NodeFacts {
+  const expires = before.expires === undefined ? {} : { expires: before.expires };
+  const { createdIndex: created } = before;
+  if (before.kind === "directory") return { directory: true, created, modified: created, ...expires };
+  return { directory: false, created, modified: before.kv.modRevision, ...expires };
+}
+
+function unchanged({ key, modRevision }: { readonly key: Uint8Array; readonly modRevision: number }): Compare {
+  return { key, target: "modRevision", result: "equal", expected: modRevision };
+}
+
+/** Holds while there is no key in a range: a compare over a range asks every key, and none has version 0. */
+function absentRange(range: KeyRange): Compare {
+  return { ...range, target: "version", result: "equal", expected: 0 };
+}
+
+function put(key: Uint8Array, value: Uint8Array): Operation {
+  return { kind: "put", request: { key, value } };
+}
+
+function remove(range: KeyRange): Operation {
+  return { kind: "deleteRange", request: range };
+}

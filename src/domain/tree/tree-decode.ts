@@ -1,0 +1,141 @@
+/** Reads tree events out of what the engine tells of a revision, whoever made it: this process, another one, or v3. */
+
+import { type Bytes, equalBytes, NO_BYTES } from "../../base/bytes.ts";
+import { MusterError } from "../../base/errors.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { Event, KeyValue, Revision } from "../../engine/model.ts";
+import type { TreeEvent, TreeNode, TreePath } from "./model.ts";
+import { ACTION_KEY, fileRecordKey, parseExpiryKey, spaceOf } from "./tree-layout.ts";
+import { isBelow, parentOf, parsePath, pathOfKey } from "./tree-path.ts";
+import { readRanges } from "./tree-read.ts";
+import { type NodeFacts, readActionRecord, readFileFacts } from "./tree-records.ts";
+
+/** The changes of one revision, as the engine's watch gives them. */
+export interface Change {
+  readonly revision: Revision;
+  readonly events: readonly Event[];
+}
+
+/** An event, and what it took away: watches on what lay below a deleted directory are told too. */
+export interface DecodedEvent {
+  readonly event: TreeEvent;
+  /** Paths of files and directories below the node that went with it. */
+  readonly removed: ReadonlySet<TreePath>;
+}
+
+const NOTHING_REMOVED: ReadonlySet<TreePath> = new Set();
+
+/** The events of a revision; several where v3 changed several keys at once. */
+export async function decodeChange(engine: Engine, change: Change): Promise<readonly DecodedEvent[]> {
+  const action = change.events.find(({ kv }) => equalBytes(kv.key, ACTION_KEY));
+  const own = action === undefined ? undefined : decodeAction(change, action.kv);
+  const foreign = change.events.filter((event) => isForeign(event, own?.event.node.path));
+  const events = foreign.length === 0 ? [] : await decodeForeign(engine, change.revision, foreign);
+  return own === undefined ? events : [own, ...events];
+}
+
+/** The times in a revision at which nodes are to go, in ms since 1970. */
+export function expiriesIn({ events }: Change): readonly number[] {
+  return events.flatMap(({ kind, kv }) => {
+    const entry = kind === "put" && kv.key[0] === 0 ? parseExpiryKey(kv.key) : undefined;
+    return entry === undefined ? [] : [entry.expires];
+  });
+}
+
+function decodeAction(change: Change, record: KeyValue): DecodedEvent {
+  const { action, path: name, refresh, node: facts, prev } = readActionRecord(record);
+  const path = parsePath(name);
+  const file = change.events.find((event) => event.kv.key[0] !== 0 && pathOfKey(event.kv.key) === path);
+  const node = nodeFrom(path, { created: change.revision, ...facts, modified: change.revision }, file?.kv.value);
+  const event: TreeEvent = {
+    action,
+    node,
+    index: change.revision,
+    ...(prev === undefined ? {} : { prevNode: nodeFrom(path, prev, file?.prevKv?.value) }),
+    ...(refresh === true ? { refresh } : {}),
+  };
+  const takesBelow = prev?.directory === true && isRemoval(event);
+  return { event, removed: takesBelow ? removedBelow(change, path) : NOTHING_REMOVED };
+}
+
+function isRemoval({ action }: TreeEvent): boolean {
+  return action === "delete" || action === "expire" || action === "compareAndDelete";
+}
+
+function nodeFrom(path: TreePath, facts: NodeFacts, value: Bytes | undefined): TreeNode {
+  const common = {
+    path,
+    createdIndex: facts.created ?? 0,
+    modifiedIndex: facts.modified ?? 0,
+    ...(facts.expires === undefined ? {} : { expires: facts.expires }),
+  };
+  return facts.directory ? { kind: "directory", ...common } : { kind: "file", value: value ?? NO_BYTES, ...common };
+}
+
+/** Directories that only v3's keys implied go with them. */
+function removedBelow({ events }: Change, directory: TreePath): ReadonlySet<TreePath> {
+  const removed = new Set<TreePath>();
+  for (const { kind, kv } of events) {
+    const place = kind === "delete" ? spaceOf(kv.key) : undefined;
+    if (place === undefined || place.space === "file") continue;
+    let path = pathOfKey(place.pathBytes);
+    while (path !== undefined && isBelow(path, directory) && !removed.has(path)) {
+      removed.add(path);
+      path = parentOf(path);
+    }
+  }
+  return removed;
+}
+
+/** Whether a change of a file is none of the v2 write's at `own`: v3 made it, or the writer's rider. */
+function isForeign({ kind, kv }: Event, own: TreePath | undefined): boolean {
+  if (kv.key[0] === 0) return false;
+  const path = pathOfKey(kv.key);
+  if (path === undefined) return false;
+  return own === undefined || (path !== own && !(kind === "delete" && isBelow(path, own)));
+}
+
+/** v3's put is told as `set`, its delete as `delete`; the side records say what the indices were before. */
+async function decodeForeign(
+  engine: Engine,
+  revision: Revision,
+  events: readonly Event[],
+): Promise<readonly DecodedEvent[]> {
+  const records = await sideRecords(engine, revision, events);
+  return events.flatMap(({ kind, kv, prevKv }, place) => {
+    const path = pathOfKey(kv.key);
+    if (path === undefined) return [];
+    const prevNode = prevKv === undefined ? undefined : fileNode(path, prevKv, records[place]);
+    const node =
+      kind === "put"
+        ? fileNode(path, kv, records[place])
+        : nodeFrom(path, { directory: false, created: prevNode?.createdIndex, modified: revision }, undefined);
+    const action = kind === "put" ? "set" : "delete";
+    const event: TreeEvent = { action, node, index: revision, ...(prevNode === undefined ? {} : { prevNode }) };
+    return [{ event, removed: NOTHING_REMOVED }];
+  });
+}
+
+/** Side records of files that were there before; a new key has none that counts. */
+async function sideRecords(
+  engine: Engine,
+  revision: Revision,
+  events: readonly Event[],
+): Promise<readonly (KeyValue | undefined)[]> {
+  if (events.every((event) => event.prevKv === undefined)) return [];
+  try {
+    const ranges = events.map(({ kv }) => ({ key: fileRecordKey(parsePath(Buffer.from(kv.key).toString())) }));
+    const { results } = await readRanges(engine, ranges, revision);
+    return results.map((result) => result.kvs[0]);
+  } catch (error) {
+    // The history was compacted meanwhile: the keys' own revisions are what is left to tell.
+    if (error instanceof MusterError && error.code === "compacted") return [];
+    throw error;
+  }
+}
+
+function fileNode(path: TreePath, kv: KeyValue, record: KeyValue | undefined): TreeNode {
+  const { createdIndex, expires } = readFileFacts(kv, record);
+  const node = { kind: "file", path, value: kv.value, createdIndex, modifiedIndex: kv.modRevision } as const;
+  return expires === undefined ? node : { ...node, expires };
+}

@@ -1,0 +1,90 @@
+/** What the tree's internal keys hold: JSON, read with a check because another process may have written it. */
+import * as z from "zod";
+import { type Bytes, text, utf8 } from "../../base/bytes.ts";
+import { MusterError } from "../../base/errors.ts";
+import type { KeyValue, Revision } from "../../engine/model.ts";
+import type { Action } from "./model.ts";
+
+const fileRecord = z.object({
+  /** The createdIndex; absent: the record's own mod revision. */
+  created: z.number().optional(),
+  /** When the file goes, in ms since 1970; counts only while no later write has touched the file. */
+  expires: z.number().optional(),
+});
+export type FileRecord = Readonly<z.infer<typeof fileRecord>>;
+
+const directoryRecord = z.object({ expires: z.number().optional() });
+export type DirectoryRecord = Readonly<z.infer<typeof directoryRecord>>;
+
+const WRITTEN_ACTIONS = [
+  "set",
+  "create",
+  "update",
+  "compareAndSwap",
+  "compareAndDelete",
+  "delete",
+  "expire",
+] as const satisfies readonly Action[];
+
+const nodeFacts = z.object({
+  directory: z.boolean(),
+  /** Absent: the write's own revision. */
+  created: z.number().optional(),
+  modified: z.number().optional(),
+  expires: z.number().optional(),
+});
+export type NodeFacts = Readonly<z.infer<typeof nodeFacts>>;
+
+const actionRecord = z.object({
+  action: z.enum(WRITTEN_ACTIONS),
+  path: z.string(),
+  /** The writer's wall clock, in ms since 1970. */
+  at: z.number(),
+  refresh: z.boolean().optional(),
+  node: nodeFacts,
+  prev: nodeFacts.optional(),
+});
+export type ActionRecord = Readonly<z.infer<typeof actionRecord>>;
+
+/** The bytes of any of the records. */
+export function writeRecord(record: FileRecord | DirectoryRecord | ActionRecord): Bytes {
+  return utf8(JSON.stringify(record));
+}
+
+/** What a directory's record says. Error: `internal` where it cannot be read. */
+export function readDirectoryRecord(record: KeyValue): DirectoryRecord {
+  return readJson(directoryRecord, record);
+}
+
+/** What the record of a v2 write says. Error: `internal` where it cannot be read. */
+export function readActionRecord(record: KeyValue): ActionRecord {
+  return readJson(actionRecord, record);
+}
+
+/**
+ * The createdIndex and the expiry of a file. Its side record holds only if it is not older than the key (which may have
+ * been deleted and put again through v3), its expiry only if nothing has touched the key since.
+ * Error: `internal` where the record cannot be read.
+ */
+export function readFileFacts(
+  kv: KeyValue,
+  record: KeyValue | undefined,
+): { readonly createdIndex: Revision; readonly expires: number | undefined } {
+  if (record === undefined || record.modRevision < kv.createRevision) {
+    return { createdIndex: kv.createRevision, expires: undefined };
+  }
+  const { created, expires } = readJson(fileRecord, record);
+  return {
+    createdIndex: created ?? record.modRevision,
+    expires: record.modRevision === kv.modRevision ? expires : undefined,
+  };
+}
+
+function readJson<T>(schema: z.ZodType<T>, record: KeyValue): T {
+  try {
+    return schema.parse(JSON.parse(text(record.value)));
+  } catch (cause) {
+    const name = JSON.stringify(text(record.key));
+    throw new MusterError("internal", `Report this defect: a record of the tree cannot be read: ${name}`, { cause });
+  }
+}

@@ -1,0 +1,156 @@
+/** The tree's one watch on the engine, and the watches of the tree that it feeds. */
+import { isMusterError } from "../../base/errors.ts";
+import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
+import type { Engine, Watch } from "../../engine/engine.ts";
+import type { Revision } from "../../engine/model.ts";
+import type { TreeEvent, TreeWatch, TreeWatchRequest } from "./model.ts";
+import { type Change, decodeChange, expiriesIn } from "./tree-decode.ts";
+import { clearedError } from "./tree-errors.ts";
+import { concerns, type Interest, type Subscription, WatchHub } from "./watch-hub.ts";
+
+const EVERY_KEY = { key: new Uint8Array(0), end: null, prevKv: true } as const;
+
+export interface TreeWatcherOptions {
+  readonly engine: Engine;
+  /** Told of every time at which a node is to go, in ms since 1970. */
+  readonly onExpiry: (expires: number) => void;
+  /** Told when the watch on the engine broke; it is then begun anew. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class TreeWatcher {
+  readonly #options: TreeWatcherOptions;
+  readonly #hub: WatchHub;
+  #watch: Watch;
+  #running: Promise<void> = Promise.resolve();
+  #closed = false;
+  #endPause: () => void = () => {};
+
+  /** Begins to follow the engine; every event after the call's moment is known to the watcher. */
+  static async start(options: TreeWatcherOptions): Promise<TreeWatcher> {
+    const watch = options.engine.watch(EVERY_KEY);
+    const watcher = new TreeWatcher(options, watch, await watch.createdRevision);
+    watcher.#running = watcher.#run();
+    return watcher;
+  }
+
+  private constructor(options: TreeWatcherOptions, watch: Watch, revision: Revision) {
+    this.#options = options;
+    this.#watch = watch;
+    this.#hub = new WatchHub(revision);
+  }
+
+  /**
+   * Begins a watch. Nothing after its `index` is missed: what the engine has told meanwhile is in the history, the rest
+   * comes. Error: `eventIndexCleared`.
+   */
+  async watch({ path, recursive, waitIndex = 0 }: TreeWatchRequest): Promise<TreeWatch> {
+    const { revision: index, compactRevision } = await this.#options.engine.status();
+    const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
+    if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest));
+    if (interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
+    return this.#watchFromEngine(interest);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watch.close();
+    this.#endPause();
+    await this.#running;
+    this.#hub.close();
+  }
+
+  /** What is older than the memory's events comes from the engine, up to what the memory had when the watch was made. */
+  #watchFromEngine(interest: Interest): TreeWatch {
+    const { engine } = this.#options;
+    const until = this.#hub.history.newestIndex;
+    const live = this.#hub.subscribe({ ...interest, from: until + 1 });
+    const past = engine.watch({ ...EVERY_KEY, startRevision: interest.from });
+    const close = () => {
+      past.close();
+      live.close();
+    };
+    return {
+      index: interest.index,
+      close,
+      async *[Symbol.asyncIterator]() {
+        try {
+          yield* readPast({ engine, past, until, interest });
+          yield* live.events;
+        } finally {
+          close();
+        }
+      },
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        for await (const message of this.#watch) {
+          if (message.kind === "events") await this.#take(message);
+        }
+        // The engine has ended the watch: it is closing.
+        return;
+      } catch (error) {
+        if (this.#closed || isMusterError(error, "closed")) return;
+        await this.#beginAnew(error);
+      }
+    }
+  }
+
+  async #take(change: Change): Promise<void> {
+    this.#hub.publish(change.revision, await decodeChange(this.#options.engine, change));
+    for (const expires of expiriesIn(change)) this.#options.onExpiry(expires);
+  }
+
+  async #beginAnew(error: unknown): Promise<void> {
+    this.#watch.close();
+    this.#options.onFailure(error);
+    await this.#pause();
+    this.#watch = this.#options.engine.watch(EVERY_KEY);
+    const revision = await this.#watch.createdRevision;
+    this.#hub.restart(revision, clearedError(revision, revision + 1, revision));
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, TREE_WATCH_RETRY_MS);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+async function* readPast(options: {
+  readonly engine: Engine;
+  readonly past: Watch;
+  readonly until: Revision;
+  readonly interest: Interest;
+}): AsyncGenerator<TreeEvent> {
+  const { engine, past, until, interest } = options;
+  for await (const message of past) {
+    if (message.kind !== "events") continue;
+    if (message.revision > until) return;
+    for (const decoded of await decodeChange(engine, message)) {
+      if (concerns(interest, decoded)) yield decoded.event;
+    }
+    if (message.revision === until) return;
+  }
+}
+
+function asWatch(index: Revision, subscription: Subscription): TreeWatch {
+  return {
+    index,
+    close: () => subscription.close(),
+    async *[Symbol.asyncIterator]() {
+      try {
+        yield* subscription.events;
+      } finally {
+        subscription.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/** The v2 tree over an engine: what etcd v2 calls its store. */
+import type { Clock } from "../../base/clock.ts";
+import { isMusterError } from "../../base/errors.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type {
+  Rider,
+  TreeEvent,
+  TreeNode,
+  TreePath,
+  TreeReading,
+  TreeStore,
+  TreeWatch,
+  TreeWatchRequest,
+  WriteCommand,
+} from "./model.ts";
+import { pathError } from "./tree-errors.ts";
+import { listDirectory } from "./tree-list.ts";
+import { expiredFile, firstExpired, firstMissing, type Located, locate, nodeOf } from "./tree-read.ts";
+import { TreeSweeper } from "./tree-sweeper.ts";
+import { TreeWatcher } from "./tree-watcher.ts";
+import { TreeWriter } from "./tree-writer.ts";
+
+/** What the tree tells its operator; base/log.ts fits. */
+export interface TreeLog {
+  warn(fields: object, message: string): void;
+}
+
+export interface TreeOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly log: TreeLog;
+}
+
+export class Tree implements TreeStore {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #writer: TreeWriter;
+  readonly #sweeper: TreeSweeper;
+  readonly #watcher: TreeWatcher;
+
+  /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
+  static async open(options: TreeOptions): Promise<Tree> {
+    const { engine, clock, log } = options;
+    const writer = new TreeWriter({ engine, clock, sweep: () => sweeper.sweep() });
+    const sweeper = new TreeSweeper({
+      engine,
+      clock,
+      expire: (path, expires) => writer.expire(path, expires),
+      onFailure: (err) => log.warn({ err }, "Nodes whose time has come could not be let go; trying again"),
+    });
+    const watcher = await TreeWatcher.start({
+      engine,
+      onExpiry: (expires) => sweeper.noteExpiry(expires),
+      onFailure: (err) => log.warn({ err }, "The tree's watch on the store broke; beginning anew"),
+    });
+    await sweeper.start();
+    return new Tree(options, { writer, sweeper, watcher });
+  }
+
+  private constructor(
+    { engine, clock }: TreeOptions,
+    parts: { readonly writer: TreeWriter; readonly sweeper: TreeSweeper; readonly watcher: TreeWatcher },
+  ) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#writer = parts.writer;
+    this.#sweeper = parts.sweeper;
+    this.#watcher = parts.watcher;
+  }
+
+  /** Reads a node; a directory with its children, or (recursive) all below it. They come in byte order anyway. */
+  async get(path: TreePath, options: { readonly recursive: boolean; readonly sorted: boolean }): Promise<TreeReading> {
+    try {
+      return await this.#get(path, options);
+    } catch (error) {
+      if (!isMusterError(error, "compacted")) throw error;
+      // The revision at which a long listing reads was compacted under it: once more, at the newest.
+      return this.#get(path, options);
+    }
+  }
+
+  async #get(path: TreePath, { recursive }: { readonly recursive: boolean }): Promise<TreeReading> {
+    const now = this.#clock.now();
+    const located = await this.#locate(path);
+    const { target, revision: index } = located;
+    const over = firstExpired(located, now);
+    if (over !== undefined) throw pathError("nodeNotFound", over.path, index);
+    if (target.kind === "missing") throw pathError("nodeNotFound", await firstMissing(this.#engine, located), index);
+    const node = nodeOf(target);
+    if (node.kind === "file") return { node, index };
+    const list = { engine: this.#engine, directory: path, revision: index, recursive, now };
+    const nodes: readonly TreeNode[] = await listDirectory(list);
+    return { node: { ...node, nodes }, index };
+  }
+
+  /**
+   * A write. `rider` brings conditions and changes of the caller's into the same revision; its planned event has the
+   * indices that the write gets if nothing else is written meanwhile.
+   */
+  async write(command: WriteCommand, rider?: Rider): Promise<TreeEvent> {
+    const event = await this.#writer.write(command, rider);
+    if (event.node.expires !== undefined) this.#sweeper.noteExpiry(event.node.expires);
+    return event;
+  }
+
+  watch(request: TreeWatchRequest): Promise<TreeWatch> {
+    return this.#watcher.watch(request);
+  }
+
+  /** Lets every node go whose time has come; resolves with how many went. The tree's own timer calls it too. */
+  sweep(): Promise<number> {
+    return this.#sweeper.sweep();
+  }
+
+  /** Ends watches, timers and work under way. May be called twice. */
+  async close(): Promise<void> {
+    await this.#sweeper.close();
+    await this.#watcher.close();
+  }
+
+  async #locate(path: TreePath): Promise<Located> {
+    try {
+      return await locate(this.#engine, path);
+    } catch (error) {
+      if (!isMusterError(error, "notDirectory")) throw error;
+      const over = await expiredFile({ engine: this.#engine, clock: this.#clock }, error);
+      if (over === undefined) throw error;
+      throw pathError("nodeNotFound", over.path, Number(error.details.index));
+    }
+  }
+}

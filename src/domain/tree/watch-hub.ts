@@ -1,0 +1,123 @@
+/** Tells events to those who wait for them; who waits for another path costs an event nothing. */
+import { MusterError } from "../../base/errors.ts";
+import { TREE_WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
+import type { Revision } from "../../engine/model.ts";
+import { EventHistory } from "./event-history.ts";
+import type { TreeEvent, TreePath } from "./model.ts";
+import type { DecodedEvent } from "./tree-decode.ts";
+import { ancestorsOf, isBelow, isHidden, ROOT } from "./tree-path.ts";
+import { WatchQueue } from "./watch-queue.ts";
+
+export interface Interest {
+  readonly path: TreePath;
+  readonly recursive: boolean;
+  /** Events with at least this index. */
+  readonly from: Revision;
+  /** The store's index when the watch was made: what happened up to then is told by the rule for the past. */
+  readonly index: Revision;
+}
+
+/** One who waits. */
+export interface Subscription {
+  readonly events: AsyncIterable<TreeEvent>;
+  close(): void;
+}
+
+interface Subscriber {
+  readonly interest: Interest;
+  readonly queue: WatchQueue<TreeEvent>;
+}
+
+export class WatchHub {
+  #history: EventHistory;
+  readonly #subscribers = new Map<TreePath, Set<Subscriber>>();
+
+  constructor(revision: Revision) {
+    this.#history = new EventHistory(revision);
+  }
+
+  get history(): Pick<EventHistory, "oldestIndex" | "newestIndex"> {
+    return this.#history;
+  }
+
+  /** Begins to tell what is of interest: first what the history has of it, then what comes, with no gap between. */
+  subscribe(interest: Interest): Subscription {
+    const queue = new WatchQueue<TreeEvent>(TREE_WATCH_QUEUE_EVENTS, () => tooSlow(interest.path));
+    const subscriber = { interest, queue };
+    for (const decoded of this.#history.from(interest.from)) {
+      if (concerns(interest, decoded)) queue.push(decoded.event);
+    }
+    const others = this.#subscribers.get(interest.path) ?? new Set();
+    this.#subscribers.set(interest.path, others.add(subscriber));
+    return { events: queue, close: () => this.#unsubscribe(subscriber) };
+  }
+
+  /** Takes in the events of a revision and tells them. */
+  publish(revision: Revision, events: readonly DecodedEvent[]): void {
+    this.#history.add(revision, events);
+    if (this.#subscribers.size === 0) return;
+    for (const decoded of events) this.#tell(decoded);
+  }
+
+  /** Ends every watch with an error, and begins anew at a revision: events have been missed. */
+  restart(revision: Revision, error: unknown): void {
+    this.#history = new EventHistory(revision);
+    for (const { queue } of this.#all()) queue.fail(error);
+    this.#subscribers.clear();
+  }
+
+  /** Ends every watch. */
+  close(): void {
+    for (const { queue } of this.#all()) queue.end();
+    this.#subscribers.clear();
+  }
+
+  #tell(decoded: DecodedEvent): void {
+    const { path } = decoded.event.node;
+    const places = [ROOT, ...ancestorsOf(path), path, ...decoded.removed];
+    for (const place of new Set(places)) {
+      for (const { interest, queue } of this.#subscribers.get(place) ?? []) {
+        if (decoded.event.index >= interest.from && concerns(interest, decoded)) queue.push(decoded.event);
+      }
+    }
+  }
+
+  #unsubscribe(subscriber: Subscriber): void {
+    subscriber.queue.end();
+    const { path } = subscriber.interest;
+    const others = this.#subscribers.get(path);
+    others?.delete(subscriber);
+    if (others?.size === 0) this.#subscribers.delete(path);
+  }
+
+  *#all(): Generator<Subscriber> {
+    for (const subscribers of this.#subscribers.values()) yield* subscribers;
+  }
+}
+
+/**
+ * Whether a watch is told of an event. What came after it was made must lie at or (for a recursive one) below its path
+ * and not be hidden from it, or have taken its path away. In the past, as in etcd v2's history, nothing is hidden, and
+ * the delete of a directory is told to watches on any path below it.
+ */
+export function concerns(interest: Interest, { event, removed }: DecodedEvent): boolean {
+  const { path } = event.node;
+  if (event.refresh === true) return false;
+  if (path === interest.path) return true;
+  const sees = interest.recursive && isBelow(path, interest.path);
+  if (event.index > interest.index) {
+    return (sees && !isHidden(path, interest.path)) || removed.has(interest.path);
+  }
+  return sees || (isDirectoryRemoval(event) && isBelow(interest.path, path));
+}
+
+function isDirectoryRemoval({ action, prevNode }: TreeEvent): boolean {
+  return (action === "delete" || action === "expire") && prevNode?.kind === "directory";
+}
+
+function tooSlow(path: TreePath): MusterError {
+  return new MusterError(
+    "eventIndexCleared",
+    `Read faster, or wait anew from the last index you saw: ${TREE_WATCH_QUEUE_EVENTS} events wait for the reader of ${JSON.stringify(path)}`,
+  );
+}
