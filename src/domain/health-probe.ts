@@ -1,0 +1,62 @@
+/** Whether the store can write durably, asked of the disk at most once a second however many ask. */
+import type { Clock } from "../base/clock.ts";
+import { HEALTH_PROBE_DEADLINE_MS, HEALTH_PROBE_INTERVAL_MS } from "../base/limits.ts";
+import type { Engine } from "../engine/engine.ts";
+
+export type Health = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+/** One durable probe shared by every face and listener: a flood of health checks costs one sync a second. */
+export class HealthProbe {
+  readonly #engine: Pick<Engine, "probe">;
+  readonly #clock: Clock;
+  #latest: { readonly startedAt: number; readonly health: Promise<Health> } | undefined;
+  /** The engine's probe under way: a disk that hangs gets one call stuck, not one more each second. */
+  #underWay: Promise<Health> | undefined;
+
+  constructor(options: { readonly engine: Pick<Engine, "probe">; readonly clock: Clock }) {
+    this.#engine = options.engine;
+    this.#clock = options.clock;
+  }
+
+  /**
+   * The store's health, at most HEALTH_PROBE_INTERVAL_MS old or still being found out. Never rejects, and never takes
+   * longer than HEALTH_PROBE_DEADLINE_MS: a disk that hangs is not healthy.
+   */
+  check(): Promise<Health> {
+    const now = this.#clock.monotonic();
+    if (this.#latest === undefined || now - this.#latest.startedAt >= HEALTH_PROBE_INTERVAL_MS) {
+      this.#latest = { startedAt: now, health: withinDeadline(this.#probe()) };
+    }
+    return this.#latest.health;
+  }
+
+  #probe(): Promise<Health> {
+    this.#underWay ??= probe(this.#engine).finally(() => {
+      this.#underWay = undefined;
+    });
+    return this.#underWay;
+  }
+}
+
+async function probe(engine: Pick<Engine, "probe">): Promise<Health> {
+  try {
+    await engine.probe();
+    return { ok: true };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function withinDeadline(health: Promise<Health>): Promise<Health> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      const reason = `Check the disk of the data directory: a durable write took longer than ${HEALTH_PROBE_DEADLINE_MS} ms`;
+      resolve({ ok: false, reason });
+    }, HEALTH_PROBE_DEADLINE_MS);
+    timer.unref();
+    void health.then((result) => {
+      clearTimeout(timer);
+      resolve(result);
+    });
+  });
+}

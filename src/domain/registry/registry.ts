@@ -1,0 +1,197 @@
+/**
+ * Clusters that form. The registry stands before the tree: what is read, written or awaited below a token goes through
+ * it, by whichever face and listener it came; anything else it hands on.
+ */
+
+import { utf8 } from "../../base/bytes.ts";
+import type { Clock } from "../../base/clock.ts";
+import { isMusterError, MusterError } from "../../base/errors.ts";
+import { type Log, shortToken } from "../../base/log.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { Revision } from "../../engine/model.ts";
+import type {
+  Rider,
+  TreeEvent,
+  TreePath,
+  TreeReading,
+  TreeStore,
+  TreeWatch,
+  TreeWatchRequest,
+  WriteCommand,
+} from "../tree/model.ts";
+import type { Tree } from "../tree/tree.ts";
+import { pathError } from "../tree/tree-errors.ts";
+import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
+import type { Origin } from "./origin.ts";
+import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
+import { issueToken, type Lifetime, operationsOf, repeatedRegistration } from "./registration.ts";
+import { parseToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
+import { isExpired, readToken, type TokenReading, unchangedRecord } from "./token-state.ts";
+import { TokenSweeper } from "./token-sweeper.ts";
+
+export interface RegistryOptions {
+  readonly engine: Engine;
+  readonly tree: Tree;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How long a token lives after its last registration, in ms; 0: for ever. */
+  readonly tokenTtlMs: number;
+  /** 16 bytes that nobody can guess. */
+  readonly randomTokenBytes: () => Uint8Array;
+}
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #sweeper: TokenSweeper;
+
+  private constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#sweeper = new TokenSweeper(options);
+  }
+
+  /** Opens the registry on a tree and begins to sweep expired tokens. */
+  static open(options: RegistryOptions): Registry {
+    const registry = new Registry(options);
+    registry.#sweeper.start();
+    return registry;
+  }
+
+  /** Makes a token for a cluster of `size` members: one revision. */
+  async createToken(size: number): Promise<{ readonly token: Token; readonly index: Revision }> {
+    const token = parseToken(Buffer.from(this.#options.randomTokenBytes()).toString("hex"));
+    if (token === undefined) throw new MusterError("internal", "Report this defect: no token could be made");
+    const event = await this.#options.tree.write(
+      {
+        kind: "create",
+        path: sizePath(token),
+        content: { kind: "file", value: utf8(String(size)) },
+        expiry: { kind: "never" },
+      },
+      () => Promise.resolve({ compares: [], operations: issueToken(token, this.#lifetime()) }),
+    );
+    if (this.#options.tokenTtlMs > 0) this.#sweeper.wakeBy(this.#options.clock.now() + this.#options.tokenTtlMs);
+    this.#options.log.info({ token: shortToken(token), size }, "token made");
+    return { token, index: event.index };
+  }
+
+  /** Whether there is such a token and its time is not over. */
+  async exists(token: Token): Promise<boolean> {
+    return (await this.#read(token)).exists;
+  }
+
+  /** The tree as a request of this origin sees it: with the registry's rules below tokens. */
+  storeFor(origin: Origin): TreeStore {
+    return {
+      get: (path, options) => this.#get({ path, origin }, options),
+      write: (command) => this.#write(command, origin),
+      watch: (request) => this.#watch(request, origin),
+    };
+  }
+
+  /** Lets tokens go whose time is over; resolves with how many. The registry's own timer calls it too. */
+  sweep(): Promise<number> {
+    return this.#sweeper.sweep();
+  }
+
+  /** Stops sweeping. */
+  async close(): Promise<void> {
+    await this.#sweeper.close();
+  }
+
+  async #get(
+    { path, origin }: { readonly path: TreePath; readonly origin: Origin },
+    options: { readonly recursive: boolean; readonly sorted: boolean },
+  ): Promise<TreeReading> {
+    const target = readRegistryPath(path);
+    if (target.kind === "outside") return this.#options.tree.get(path, options);
+    const { engine, clock, tree } = this.#options;
+    const [reading, expired] = await Promise.all([
+      tree.get(path, options).catch((error: unknown) => {
+        throw missingToken(error, target.token);
+      }),
+      isExpired(engine, target.token, clock.now()),
+    ]);
+    if (expired && origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
+    return reading;
+  }
+
+  async #write(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
+    const target = readRegistryPath(command.path);
+    if (target.kind === "outside") return this.#options.tree.write(command);
+    if (origin.scope === "public") refuseWhatNodesNeverWrite(command, target);
+    try {
+      const event = await this.#options.tree.write(command, this.#rider(target, origin));
+      this.#tell(event, { target, origin });
+      return event;
+    } catch (error) {
+      const repeated = isMusterError(error, "nodeExists") ? await this.#repeated(command, target) : undefined;
+      if (repeated === undefined) throw error;
+      return repeated;
+    }
+  }
+
+  /** Public writes need a token; an operator's write to a token that is none yet makes it by hand. */
+  #rider(target: InToken, origin: Origin): Rider {
+    return async (planned) => {
+      const state = await this.#read(target.token);
+      if (!state.exists) {
+        if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), state.revision);
+        return { compares: [], operations: [] };
+      }
+      // An in-order key is written below the path that it was asked for.
+      const written = readRegistryPath(planned.node.path);
+      const operations = operationsOf({ state, target: written, planned, origin, lifetime: this.#lifetime() });
+      return { compares: [unchangedRecord(state)], operations };
+    };
+  }
+
+  async #repeated(command: WriteCommand, target: InToken): Promise<TreeEvent | undefined> {
+    if (target.kind !== "member") return undefined;
+    const state = await this.#read(target.token);
+    const member = state.exists ? repeatedRegistration(state, command, target.id) : undefined;
+    if (member === undefined) return undefined;
+    this.#options.log.info(
+      { token: shortToken(target.token), member: target.id },
+      "registration repeated: answered with the first",
+    );
+    return { action: "create", node: firstNode(command.path, member.kv), index: state.revision };
+  }
+
+  async #watch(request: TreeWatchRequest, origin: Origin): Promise<TreeWatch> {
+    const target = readRegistryPath(request.path);
+    const { engine, tree } = this.#options;
+    if (target.kind === "outside") return tree.watch(request);
+    const state = await this.#read(target.token);
+    if (!state.exists) {
+      if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), state.revision);
+      return tree.watch(request);
+    }
+    const context = { engine, tree, state };
+    return target.kind === "token" && request.recursive ? watchMembers(context, request) : watchEntry(context, request);
+  }
+
+  #read(token: Token): Promise<TokenReading> {
+    return readToken(this.#options.engine, token, this.#options.clock.now());
+  }
+
+  #lifetime(): Lifetime {
+    return { now: this.#options.clock.now(), tokenTtlMs: this.#options.tokenTtlMs };
+  }
+
+  #tell(event: TreeEvent, { target, origin }: { readonly target: InToken; readonly origin: Origin }): void {
+    if (target.kind !== "member") return;
+    const { protocol, address, host } = origin;
+    const fields = { token: shortToken(target.token), member: target.id, protocol, address, host };
+    this.#options.log.info(fields, `member ${event.action}`);
+  }
+}
+
+type InToken = Exclude<RegistryPath, { readonly kind: "outside" }>;
+
+/** Where not even the registry's root is there yet, the token is what is missing: nodes and people know of nothing above. */
+function missingToken(error: unknown, token: Token): unknown {
+  if (!isMusterError(error, "nodeNotFound")) return error;
+  const { path, index } = error.details;
+  const above = typeof path === "string" && tokenPath(token).startsWith(`${path}/`);
+  return above ? pathError("nodeNotFound", tokenPath(token), Number(index)) : error;
+}

@@ -1,0 +1,150 @@
+/**
+ * Lets tokens go whose time is over, each in one revision that takes all its keys and records. The index by time says
+ * where to look; a token that was registered with since then is put back under its later time. Every change compares
+ * what it read, so any number of processes may sweep.
+ */
+import type { Clock } from "../../base/clock.ts";
+import { isMusterError, MusterError } from "../../base/errors.ts";
+import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS } from "../../base/limits.ts";
+import { type Log, shortToken } from "../../base/log.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { Compare, Operation } from "../../engine/model.ts";
+import type { Rider } from "../tree/model.ts";
+import type { Tree } from "../tree/tree.ts";
+import { forgetToken } from "./registration.ts";
+import {
+  lookAtKey,
+  lookAtRange,
+  readLookAtKey,
+  readTokenRecord,
+  tokenRecordKey,
+  writeRecord,
+} from "./registry-layout.ts";
+import { type Token, tokenPath } from "./token.ts";
+
+export interface TokenSweeperOptions {
+  readonly engine: Engine;
+  readonly tree: Tree;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class TokenSweeper {
+  readonly #options: TokenSweeperOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #nextAt = 0;
+  #closed = false;
+
+  constructor(options: TokenSweeperOptions) {
+    this.#options = options;
+  }
+
+  /** Sweeps now and then whenever something is due. */
+  start(): void {
+    this.#schedule(0);
+  }
+
+  /** Says that something becomes due at `time` (ms since 1970). */
+  wakeBy(time: number): void {
+    if (time < this.#nextAt) this.#schedule(Math.max(time - this.#options.clock.now(), 0));
+  }
+
+  /** Lets go what is due now; resolves with how many tokens went. */
+  async sweep(): Promise<number> {
+    const { engine, clock } = this.#options;
+    let gone = 0;
+    while (!this.#closed) {
+      const { kvs } = await engine.range({
+        ...lookAtRange(clock.now()),
+        limit: TOKEN_SWEEP_BATCH,
+        keysOnly: true,
+        uncounted: true,
+      });
+      for (const { key } of kvs) gone += await this.#look(readLookAtKey(key));
+      if (kvs.length < TOKEN_SWEEP_BATCH) break;
+    }
+    return gone;
+  }
+
+  /** Stops; a sweep under way ends after the token that it is at. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  #schedule(delay: number): void {
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#nextAt = this.#options.clock.now() + delay;
+    this.#timer = setTimeout(() => {
+      this.#running = this.#turn();
+    }, delay).unref();
+  }
+
+  async #turn(): Promise<void> {
+    try {
+      await this.sweep();
+      this.#schedule(await this.#untilNext());
+    } catch (error) {
+      if (isMusterError(error, "closed")) return;
+      this.#options.log.warn({ err: error }, "expired tokens could not be swept; tried again in a minute");
+      this.#schedule(TOKEN_SWEEP_INTERVAL_MS);
+    }
+  }
+
+  async #untilNext(): Promise<number> {
+    const { engine, clock } = this.#options;
+    const { kvs } = await engine.range({ ...lookAtRange(), limit: 1, keysOnly: true, uncounted: true });
+    const [first] = kvs;
+    if (first === undefined) return TOKEN_SWEEP_INTERVAL_MS;
+    return Math.min(Math.max(readLookAtKey(first.key).time - clock.now(), 0), TOKEN_SWEEP_INTERVAL_MS);
+  }
+
+  async #look({ time, token }: { readonly time: number; readonly token: Token }): Promise<number> {
+    const { engine, clock } = this.#options;
+    const { kvs } = await engine.range({ key: tokenRecordKey(token) });
+    const [kv] = kvs;
+    const record = kv === undefined ? undefined : readTokenRecord(kv.key, kv.value);
+    const entry: Operation = { kind: "deleteRange", request: { key: lookAtKey(time, token) } };
+    if (kv === undefined || record?.expires === undefined || record.lookAt !== time) {
+      await engine.txn({ compares: [], success: [entry], failure: [] });
+      return 0;
+    }
+    const unchanged = { key: kv.key, target: "modRevision", result: "equal", expected: kv.modRevision } as const;
+    if (record.expires > clock.now()) {
+      const later = writeRecord({ ...record, lookAt: record.expires });
+      const success: readonly Operation[] = [
+        entry,
+        { kind: "put", request: { key: lookAtKey(record.expires, token), value: new Uint8Array() } },
+        { kind: "put", request: { key: kv.key, value: later } },
+      ];
+      await engine.txn({ compares: [unchanged], success, failure: [] });
+      return 0;
+    }
+    return this.#expire(token, { unchanged, operations: [entry, ...forgetToken(token)] });
+  }
+
+  async #expire(
+    token: Token,
+    { unchanged, operations }: { readonly unchanged: Compare; readonly operations: readonly Operation[] },
+  ): Promise<number> {
+    const { engine, tree, log } = this.#options;
+    const rider: Rider = async () => {
+      const { succeeded } = await engine.txn({ compares: [unchanged], success: [], failure: [] });
+      if (!succeeded) throw new MusterError("contention", "Look at the token again: somebody registered meanwhile");
+      return { compares: [unchanged], operations };
+    };
+    try {
+      await tree.write({ kind: "expire", path: tokenPath(token) }, rider);
+    } catch (error) {
+      if (isMusterError(error, "contention")) return 0;
+      if (!isMusterError(error, "nodeNotFound")) throw error;
+      await engine.txn({ compares: [unchanged], success: operations, failure: [] });
+      return 0;
+    }
+    log.info({ token: shortToken(token) }, "token expired");
+    return 1;
+  }
+}
