@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { rawHttp } from "../../../test/support/raw-http.ts";
+import { startTestService, type TestService } from "../../../test/support/test-service.ts";
+import { systemClock } from "../../base/clock.ts";
+import { MusterError } from "../../base/errors.ts";
+import { silentLog } from "../../base/log.ts";
+import { HealthProbe } from "../../domain/health-probe.ts";
+import { Registry } from "../../domain/registry/registry.ts";
+import { Tree } from "../../domain/tree/tree.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
+import { DiscoveryFace } from "./discovery-face.ts";
+
+let engine: Engine;
+let tree: Tree;
+let registry: Registry;
+let service: TestService;
+let broken: MusterError | undefined;
+
+beforeEach(async () => {
+  broken = undefined;
+  engine = openMemoryEngine();
+  tree = await Tree.open({ engine, clock: systemClock, log: silentLog });
+  let made = 0;
+  registry = Registry.open({
+    engine,
+    tree,
+    clock: systemClock,
+    log: silentLog,
+    tokenTtlMs: 0,
+    randomTokenBytes: () => Buffer.alloc(16, ++made),
+  });
+  const probe = new HealthProbe({
+    engine: { probe: () => (broken === undefined ? engine.probe() : Promise.reject(broken)) },
+    clock: systemClock,
+  });
+  const face = new DiscoveryFace({ registry, probe, clock: systemClock, clusterId: "0", publicUrl: undefined });
+  service = await startTestService({ publicFaces: [face] });
+});
+
+afterEach(async () => {
+  await service[Symbol.asyncDispose]();
+  await registry.close();
+  await tree.close();
+  await engine.close();
+});
+
+function ask(path: string, options: RequestInit = {}): Promise<Response> {
+  return fetch(`${service.publicUrl}${path}`, { redirect: "manual", ...options });
+}
+
+describe("DiscoveryFace /new", () => {
+  it("reads the size from a form too, as Go's FormValue does, the form before the query", async () => {
+    const token = await (await ask("/new?size=9", { method: "POST", body: new URLSearchParams({ size: "5" }) })).text();
+    const size = await (await fetch(`${token}/_config/size`)).json();
+    expect(size).toMatchObject({ node: { value: "5" } });
+  });
+
+  it.each(["0", "-1", "1001", "3.5", "three", "0x3", "1e2", " 3"])("refuses the size %j", async (size) => {
+    const answer = await ask(`/new?size=${encodeURIComponent(size)}`);
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain("a whole number from 1 to 1000");
+  });
+
+  it("makes no token for methods that ask for none", async () => {
+    const { revision } = await engine.status();
+    for (const method of ["HEAD", "DELETE", "PATCH"]) {
+      expect((await ask("/new", { method })).status, method).toBe(405);
+    }
+    expect((await engine.status()).revision).toBe(revision);
+  });
+
+  it("says what to do where the Host is none", async () => {
+    using connection = rawHttp(service.publicUrl, "GET /new HTTP/1.1\r\nHost: a/b@c\r\nConnection: close\r\n\r\n");
+    expect(await connection.closed).toMatch(/^HTTP\/1.1 400 [\s\S]*--public-url/);
+  });
+});
+
+describe("DiscoveryFace /health", () => {
+  it("says 503 and why when the probe fails, and changes no index when it does not", async () => {
+    const { revision } = await engine.status();
+    expect(await (await ask("/health")).text()).toBe("OK");
+    expect((await engine.status()).revision).toBe(revision);
+  });
+
+  it("says 503 and why when the probe fails", async () => {
+    broken = new MusterError("storeUnavailable", "Make room: the disk is full");
+    const answer = await ask("/health");
+    expect([answer.status, await answer.text()]).toEqual([503, "Make room: the disk is full"]);
+  });
+});
+
+describe("DiscoveryFace /", () => {
+  it("explains itself in plain text, with commands for this very address", async () => {
+    const answer = await ask("/", { headers: { accept: "*/*" } });
+    expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    expect(await answer.text()).toContain(`curl '${service.publicUrl}/new?size=3'`);
+  });
+
+  it("is a page for a browser", async () => {
+    const answer = await ask("/", { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+    expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(await answer.text()).toContain("<h1>Muster</h1>");
+  });
+});
+
+describe("DiscoveryFace: tokens", () => {
+  it("serves a name that is no random token only where somebody made such a token", async () => {
+    expect(await (await ask("/by-hand")).text()).toBe("404 page not found\n");
+    await engine.txn({
+      compares: [],
+      success: [
+        { kind: "put", request: { key: Buffer.from("/_etcd/registry/by-hand/_config/size"), value: Buffer.from("3") } },
+      ],
+      failure: [],
+    });
+    expect((await ask("/by-hand/_config/size")).status).toBe(200);
+  });
+
+  it("never reaches above the registry", async () => {
+    await engine.txn({
+      compares: [],
+      success: [{ kind: "put", request: { key: Buffer.from("/secret"), value: Buffer.from("x") } }],
+      failure: [],
+    });
+    for (const path of ["/..%2F..%2Fsecret", "/%2e%2e/%2e%2e/secret", "/_etcd/registry", "/%00a", "/.."]) {
+      using connection = rawHttp(service.publicUrl, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+      expect(await connection.closed, path).toMatch(/^HTTP\/1.1 (301|400|404) /);
+    }
+  });
+
+  it("redirects reads of unclean paths and serves writes where they stand", async () => {
+    const token = new URL(await (await ask("/new")).text()).pathname;
+    expect((await ask(`/${token}`)).headers.get("location")).toBe(token);
+    const written = await ask(`/${token}/m1`, {
+      method: "PUT",
+      body: new URLSearchParams({ value: "http://10.0.0.1:7001" }),
+    });
+    expect(written.status).toBe(201);
+  });
+});

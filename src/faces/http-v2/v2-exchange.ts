@@ -1,0 +1,96 @@
+/** One v2 request from reading to answering, on any TreeStore: each mount calls this after its own routing. */
+import { once } from "node:events";
+import { isMusterError } from "../../base/errors.ts";
+import type { TreeEvent, TreePath, TreeStore, TreeWatch } from "../../domain/tree/model.ts";
+import type { Exchange } from "../face.ts";
+import {
+  answerError,
+  answerEvent,
+  answerMethodNotAllowed,
+  answerReading,
+  beginWait,
+  type V2AnswerOptions,
+} from "./v2-answer.ts";
+import { eventJson } from "./v2-json.ts";
+import { readV2Request, type V2Request } from "./v2-request.ts";
+
+export interface V2Exchange extends V2AnswerOptions {
+  readonly exchange: Exchange;
+  readonly store: TreeStore;
+  /** The node asked for: decoded, cleaned, with the mount's prefix put before it where it has one. */
+  readonly path: TreePath;
+}
+
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "POST", "DELETE"]);
+
+/**
+ * Does what a request asks of `store` at `path` (get, wait, stream, set, create, update, compare, post, delete) and
+ * writes the answer, errors included. A method that v2 has not gets 405. Resolves when the answer has been written
+ * or the client has gone. What is a defect (`internal`, or no MusterError) is thrown, for the server to log and answer.
+ */
+export async function answerV2(options: V2Exchange): Promise<void> {
+  const { exchange, path, clock } = options;
+  if (!METHODS.has(exchange.request.method ?? "")) return answerMethodNotAllowed(exchange.response);
+  try {
+    await answerRequest(options, await readV2Request(exchange, path, { clock }));
+  } catch (error) {
+    if (exchange.response.headersSent || !isMusterError(error) || error.code === "internal") throw error;
+    answerError(exchange.response, error, options);
+  }
+}
+
+async function answerRequest(options: V2Exchange, request: V2Request): Promise<void> {
+  const { store, exchange } = options;
+  switch (request.kind) {
+    case "get":
+      return answerReading(exchange.response, await store.get(request.path, request), options);
+    case "write":
+      return answerEvent(exchange.response, await store.write(request.command), options);
+    case "wait":
+      return answerWait(options, request);
+  }
+}
+
+async function answerWait(options: V2Exchange, request: Extract<V2Request, { kind: "wait" }>): Promise<void> {
+  const { exchange, store } = options;
+  const { path, recursive, waitIndex } = request;
+  const watch = await store.watch({ path, recursive, waitIndex });
+  const close = () => watch.close();
+  exchange.signal.addEventListener("abort", close, { once: true });
+  try {
+    if (exchange.signal.aborted) close();
+    beginWait(exchange.response, watch.index, options);
+    await (request.stream ? streamEvents(options, watch) : answerFirst(options, watch));
+  } finally {
+    exchange.signal.removeEventListener("abort", close);
+    close();
+    // A wait that ends without an event is cut, not ended: an empty 200 is fatal to a node that boots, a broken
+    // connection makes it ask again.
+    if (!exchange.response.writableEnded) exchange.response.destroy();
+  }
+}
+
+async function answerFirst({ exchange, clock }: V2Exchange, watch: TreeWatch): Promise<void> {
+  for await (const event of watch) {
+    exchange.response.end(eventJson(event, clock.now()));
+    return;
+  }
+}
+
+async function streamEvents(options: V2Exchange, watch: TreeWatch): Promise<void> {
+  for await (const event of watch) {
+    await sendEvent(options, event);
+    // etcd 2.3.8 answers a stream that begins in the past with that one event and then stays silent.
+    if (event.index <= watch.index) return untilAborted(options.exchange.signal);
+  }
+}
+
+async function sendEvent({ exchange, clock }: V2Exchange, event: TreeEvent): Promise<void> {
+  const { response, signal } = exchange;
+  if (response.write(eventJson(event, clock.now())) || signal.aborted) return;
+  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]);
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

@@ -1,0 +1,98 @@
+/** The one file that names concrete engines and faces: everything else sees contracts. */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { HealthProbe } from "../domain/health-probe.ts";
+import { Registry } from "../domain/registry/registry.ts";
+import { Tree } from "../domain/tree/tree.ts";
+import { AutoCompactor } from "../engine/auto-compactor.ts";
+import type { Engine } from "../engine/engine.ts";
+import { openLmdbEngine } from "../engine/lmdb/lmdb-engine.ts";
+import { DiscoveryFace } from "../faces/http-v2/discovery-face.ts";
+import { KeysFace } from "../faces/http-v2/keys-face.ts";
+import { OpsFace } from "../faces/ops/ops-face.ts";
+import type { Config } from "./config.ts";
+import type { Composition } from "./service.ts";
+
+/**
+ * X-Etcd-Cluster-Id: sha1("muster"), its first eight bytes, the same on every start: clients take a change for another
+ * cluster.
+ */
+const CLUSTER_ID = "35be2368d129d585";
+
+const TOKEN_BYTES = 16;
+
+/** Builds the service's parts from the store up. What was opened before a part that fails is closed again. */
+export async function compose(options: {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+}): Promise<Composition> {
+  const { config, log, clock } = options;
+  const opened: Closable[] = [];
+  const keep = <T extends Closable>(part: T): T => {
+    opened.push(part);
+    return part;
+  };
+  try {
+    const engine = keep(await openLmdbEngine({ directory: config.dataDir, clock, log: log.child({ part: "engine" }) }));
+    keep(startCompacting({ engine, ...options }));
+    const tree = keep(await Tree.open({ engine, clock, log: log.child({ part: "tree" }) }));
+    const registry = keep(
+      Registry.open({
+        engine,
+        tree,
+        clock,
+        log: log.child({ part: "registry" }),
+        tokenTtlMs: config.tokenTtlMs,
+        randomTokenBytes: () => randomBytes(TOKEN_BYTES),
+      }),
+    );
+    const probe = new HealthProbe({ engine, clock });
+    const shared = { clock, clusterId: CLUSTER_ID };
+    return {
+      publicFaces: [new DiscoveryFace({ ...shared, registry, probe, publicUrl: config.publicUrl })],
+      clientFaces: [
+        new KeysFace({ ...shared, storeFor: ({ address, host }) => registry.storeFor({ ...OPERATOR, address, host }) }),
+        new OpsFace({ probe }),
+      ],
+      close: () => closeAll(opened, log),
+    };
+  } catch (error) {
+    await closeAll(opened, log);
+    throw error;
+  }
+}
+
+/** How everybody comes who writes through /v2/keys. */
+const OPERATOR = { protocol: "v2", scope: "client" } as const;
+
+function startCompacting(options: {
+  readonly engine: Engine;
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+}): Closable {
+  const { engine, clock, log, config } = options;
+  const keepMs = config.autoCompactionRetentionMs;
+  if (keepMs === 0) return { close: () => Promise.resolve() };
+  const keepRevisions = config.autoCompactionRevisions;
+  const compactor = new AutoCompactor({ engine, clock, log: log.child({ part: "compactor" }), keepMs, keepRevisions });
+  compactor.start();
+  return { close: () => compactor.stop() };
+}
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** Closes in the order opposite to opening; a part that fails to close does not keep the others open. */
+async function closeAll(opened: readonly Closable[], log: Log): Promise<void> {
+  for (const part of [...opened].reverse()) {
+    try {
+      await part.close();
+    } catch (err) {
+      log.error({ err }, "a part failed to close");
+    }
+  }
+}

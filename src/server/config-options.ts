@@ -1,0 +1,140 @@
+/**
+ * Every option of `muster serve` in one table: its name (the flag is `--name`, the variable MUSTER_NAME, the key in the
+ * file `name`), what it takes, its default and what it is for. The command line's help and the errors are made of it.
+ */
+import { z } from "zod";
+import { formatDuration } from "../base/duration.ts";
+import {
+  COMPACTION_KEEP_MS,
+  COMPACTION_KEEP_REVISIONS,
+  DEFAULT_MAX_CONNECTIONS,
+  V2_BODY_BYTES,
+} from "../base/limits.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../base/log.ts";
+import { directory, duration, hostName, listenAddress, publicUrl, truth, wholeNumber } from "./config-values.ts";
+
+/** What the values of all options must look like, by name; its input is text, its output typed. */
+export const optionsSchema = z.object({
+  listen: z.array(listenAddress).min(1),
+  "client-listen": z.array(listenAddress).min(1),
+  "data-dir": directory,
+  "public-url": publicUrl.optional(),
+  "token-ttl": duration,
+  "trust-proxy": truth,
+  "client-allowed-host": z.array(hostName),
+  "auto-compaction-retention": duration,
+  "auto-compaction-revisions": wholeNumber(0, Number.MAX_SAFE_INTEGER),
+  "max-connections": wholeNumber(1, 1_000_000),
+  "max-request-bytes": wholeNumber(1_024, 1_073_741_824),
+  "log-level": z.enum(LOG_LEVELS),
+  "log-format": z.enum(LOG_FORMATS),
+});
+
+export type OptionName = keyof typeof optionsSchema.shape;
+
+export interface OptionText {
+  /** What stands for the value in help, such as ADDR; absent: a switch that may stand alone. */
+  readonly placeholder?: string;
+  /** What the option takes, in a sentence that begins "Set --option to …". */
+  readonly takes: string;
+  readonly help: string;
+  /** The text that applies where nobody gives one. */
+  readonly default?: string;
+  /** May be given several times; in the environment its values are separated by commas. */
+  readonly repeatable?: true;
+}
+
+const ADDRESS_TAKES = 'an address to listen on, such as "127.0.0.1:8087", "[::1]:8087" or ":8087" (every address)';
+const DURATION_TAKES = "such as 168h, 1h30m or 90s";
+
+export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
+  listen: {
+    placeholder: "ADDR",
+    takes: ADDRESS_TAKES,
+    default: "127.0.0.1:8087",
+    repeatable: true,
+    help: "address of the public listener, for nodes that boot: /new, /TOKEN, /health; port 0: any free one",
+  },
+  "client-listen": {
+    placeholder: "ADDR",
+    takes: ADDRESS_TAKES,
+    default: "127.0.0.1:8088",
+    repeatable: true,
+    help: "address of the client listener, which serves the whole keyspace at /v2/keys without authentication",
+  },
+  "data-dir": {
+    placeholder: "DIR",
+    takes: "the path of a directory",
+    default: "./muster-data",
+    help: "directory of the store; one process at a time owns it",
+  },
+  "public-url": {
+    placeholder: "URL",
+    takes: 'an http:// or https:// URL without user, query and fragment, such as "https://discovery.example.com"',
+    help:
+      "URL by which nodes reach the public listener, put before the tokens that /new gives (a path is kept: the " +
+      "proxy that serves it must strip it); without it the Host of each request is used",
+  },
+  "token-ttl": {
+    placeholder: "DURATION",
+    takes: `a duration ${DURATION_TAKES}, or 0 for never`,
+    default: "168h",
+    help: "how long after its last registration a token expires; 0: never",
+  },
+  "trust-proxy": {
+    takes: "true or false",
+    default: "false",
+    help:
+      "believe X-Forwarded-For, -Proto and -Host on every listener, the last value of each; only where no client " +
+      "can get around the proxy",
+  },
+  "client-allowed-host": {
+    placeholder: "NAME",
+    takes: 'the name of a host without a port, such as "muster.example.com"',
+    repeatable: true,
+    help: "another Host that the client listener answers to, besides localhost, IP addresses and this machine's name",
+  },
+  "auto-compaction-retention": {
+    placeholder: "DURATION",
+    takes: `a duration ${DURATION_TAKES}, or 0 for no automatic compaction`,
+    default: formatDuration(COMPACTION_KEEP_MS),
+    help: "history of this length is kept, or of --auto-compaction-revisions, whichever is more; 0: all of it",
+  },
+  "auto-compaction-revisions": {
+    placeholder: "COUNT",
+    takes: "a whole number, such as 10000",
+    default: `${COMPACTION_KEEP_REVISIONS}`,
+    help: "so many revisions of history are kept, or those of --auto-compaction-retention, whichever are more",
+  },
+  "max-connections": {
+    placeholder: "COUNT",
+    takes: "a whole number from 1 to 1000000",
+    default: `${DEFAULT_MAX_CONNECTIONS}`,
+    help: "connections open at a time on each address; those beyond it are answered 503",
+  },
+  "max-request-bytes": {
+    placeholder: "BYTES",
+    takes: "a whole number of bytes from 1024 to 1073741824",
+    default: `${V2_BODY_BYTES}`,
+    help: "size of the largest request body",
+  },
+  "log-level": {
+    placeholder: "LEVEL",
+    takes: `one of ${LOG_LEVELS.join(", ")}`,
+    default: "info",
+    help: `how much is logged, on stderr: ${LOG_LEVELS.join(", ")} (debug: every request)`,
+  },
+  "log-format": {
+    placeholder: "FORMAT",
+    takes: `one of ${LOG_FORMATS.join(", ")}`,
+    default: "auto",
+    help: "pretty: for people; json: a line of JSON each; auto: pretty on a terminal, json otherwise",
+  },
+};
+
+export const OPTION_NAMES: readonly OptionName[] = optionsSchema.keyof().options;
+
+/** The environment variable of an option: `client-listen` is MUSTER_CLIENT_LISTEN. */
+export function variableOf(option: string): string {
+  return `MUSTER_${option.toUpperCase().replaceAll("-", "_")}`;
+}
