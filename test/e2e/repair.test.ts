@@ -1,0 +1,94 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { registeredMembers, Scenario } from "../support/scenario.ts";
+import { describeWithEtcd } from "../support/with-etcd.ts";
+
+const FORMING_TIMEOUT_MS = 60_000;
+
+const listing = z.object({ node: z.object({ nodes: z.array(z.object({ key: z.string(), value: z.string() })) }) });
+
+async function memberIdOf(discovery: string, name: string): Promise<string> {
+  const { node } = listing.parse(await (await fetch(discovery)).json());
+  const key = node.nodes.find(({ value }) => value.startsWith(`${name}=`))?.key ?? "";
+  return key.slice(key.lastIndexOf("/") + 1);
+}
+
+async function expectGone(url: string): Promise<void> {
+  const answer = await fetch(url);
+  expect(answer.status).toBe(404);
+  expect(await answer.json()).toMatchObject({ errorCode: 100, message: "Key not found" });
+}
+
+/** As an operator does it, who then looks whether it is gone. Gives the member's id. */
+async function deleteMember(discovery: string, name: string): Promise<string> {
+  const id = await memberIdOf(discovery, name);
+  expect((await fetch(`${discovery}/${id}`, { method: "DELETE" })).status).toBe(200);
+  await expectGone(`${discovery}/${id}`);
+  return id;
+}
+
+function put(url: string, value: string): Promise<Response> {
+  return fetch(url, { method: "PUT", body: new URLSearchParams({ value }) });
+}
+
+await describeWithEtcd("the repair of a broken bootstrap", (binaries) => {
+  test("a waiting node does not notice that another's member is deleted", async () => {
+    await using scenario = await Scenario.start(binaries);
+    const discovery = await scenario.muster.newToken(4);
+    const waiting = await scenario.startNode({ name: "waiting", discovery });
+    const dead = await scenario.startNode({ name: "dead", discovery });
+    await waiting.waitForOutput(/waiting for more.*"needed-peers":2/, FORMING_TIMEOUT_MS);
+    await dead.stop();
+    await deleteMember(discovery, "dead");
+
+    // Whatever the deletion told the waiting node, it told it before this one came.
+    await scenario.startNode({ name: "next", discovery });
+    await waiting.waitForOutput(/waiting for more.*"needed-peers":1/, FORMING_TIMEOUT_MS);
+    expect(waiting.output()).not.toMatch(/duplicate/);
+  });
+
+  test("a lost machine's member is deleted, the one that waited is started again, and the cluster forms", async () => {
+    await using scenario = await Scenario.start(binaries);
+    const discovery = await scenario.muster.newToken(3);
+    const waiting = await scenario.startNode({ name: "waiting", discovery });
+    const lost = await scenario.startNode({ name: "lost", discovery });
+    await waiting.waitForOutput(/waiting for more.*"needed-peers":1/, FORMING_TIMEOUT_MS);
+    await lost.stop();
+    await deleteMember(discovery, "lost");
+
+    // It has counted the lost one, as every etcd does; only a fresh start makes it forget.
+    await waiting.kill("SIGKILL");
+    await waiting.restart();
+    const others = await Promise.all(["new0", "new1"].map((name) => scenario.startNode({ name, discovery })));
+    const cluster = scenario.clusterOf([waiting, ...others]);
+    await cluster.whenHealthy(FORMING_TIMEOUT_MS);
+    expect(await cluster.members()).toEqual(cluster.nodes.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort());
+    expect(await cluster.members()).toEqual(await registeredMembers(discovery));
+  });
+
+  test("the same node registers anew after its member was deleted, and the cluster forms", async () => {
+    await using scenario = await Scenario.start(binaries);
+    const discovery = await scenario.muster.newToken(2);
+    const broken = await scenario.startNode({ name: "broken", discovery });
+    await broken.waitForOutput(/waiting for more.*"needed-peers":1/, FORMING_TIMEOUT_MS);
+    await broken.kill("SIGKILL");
+
+    const id = await deleteMember(discovery, "broken");
+    await broken.restart();
+    const other = await scenario.startNode({ name: "other", discovery });
+    const cluster = scenario.clusterOf([broken, other]);
+    await cluster.whenHealthy(FORMING_TIMEOUT_MS);
+    expect(await cluster.members()).toEqual(await registeredMembers(discovery));
+    expect(await memberIdOf(discovery, "broken")).toBe(id);
+  });
+
+  test("_state is deleted, seen gone, and made anew", async () => {
+    await using scenario = await Scenario.start(binaries);
+    const state = `${await scenario.muster.newToken(3)}/_state`;
+    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(201);
+    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(412);
+    expect((await fetch(state, { method: "DELETE" })).status).toBe(200);
+    await expectGone(state);
+    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(201);
+  });
+});
