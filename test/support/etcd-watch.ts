@@ -5,6 +5,9 @@ import type { Revision, WatchMessage, WatchRequest } from "../../src/engine/mode
 import { type EtcdConvert, isEmptyRange, wireRange } from "./etcd-convert.ts";
 import { fromWire, type WireWatchResponse, watchResponse } from "./etcd-wire.ts";
 
+/** etcd 3.5 drops a progress request, unanswered, while a watcher of the stream is behind; it looks every 100 ms. */
+const PROGRESS_RETRY_MS = 250;
+
 /** One watch on a stream of its own. It queues without a bound: good enough for tests. */
 export class EtcdWatch implements Watch {
   readonly createdRevision: Promise<Revision>;
@@ -15,6 +18,7 @@ export class EtcdWatch implements Watch {
   readonly #queue: WatchMessage[] = [];
   #end: { readonly error: MusterError | undefined } | undefined;
   #wake: () => void = () => {};
+  #asking: NodeJS.Timeout | undefined;
 
   constructor(stream: ClientDuplexStream<object, object>, convert: EtcdConvert, request: WatchRequest) {
     this.#stream = stream;
@@ -38,7 +42,7 @@ export class EtcdWatch implements Watch {
   }
 
   requestProgress(): void {
-    void this.standing.then(() => this.#stream.write({ progress_request: {} }));
+    void this.standing.then(() => this.#askForProgress());
   }
 
   close(): void {
@@ -68,12 +72,20 @@ export class EtcdWatch implements Watch {
     }
   }
 
+  #askForProgress(): void {
+    if (this.#end !== undefined) return;
+    this.#stream.write({ progress_request: {} });
+    clearTimeout(this.#asking);
+    this.#asking = setTimeout(() => this.#askForProgress(), PROGRESS_RETRY_MS);
+  }
+
   #take(response: WireWatchResponse): void {
     const events = this.#convert.events(response);
     const last = events.at(-1);
     if (last !== undefined) {
       this.#queue.push({ kind: "events", revision: last.kv.modRevision, events });
     } else if (!response.created && !response.canceled && response.events.length === 0) {
+      clearTimeout(this.#asking);
       this.#queue.push({ kind: "progress", revision: this.#convert.fromWire(response.header?.revision ?? 0) });
     }
     if (response.canceled) {
@@ -84,6 +96,7 @@ export class EtcdWatch implements Watch {
 
   #finish(error: MusterError | undefined): void {
     this.#end ??= { error };
+    clearTimeout(this.#asking);
     this.#wake();
   }
 }
