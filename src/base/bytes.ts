@@ -4,7 +4,8 @@ export type Bytes = Uint8Array;
 
 export const NO_BYTES: Bytes = new Uint8Array(0);
 
-const decoder = new TextDecoder();
+/** A byte order mark is a character like others: values and keys keep theirs. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The UTF-8 bytes of a text. */
 export function utf8(text: string): Bytes {

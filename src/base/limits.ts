@@ -33,6 +33,12 @@ export const DEFAULT_MAX_CONNECTIONS = 10_000;
 /** Connections beyond --max-connections that are kept long enough to be told so; those beyond these are just closed. */
 export const MAX_REFUSED_CONNECTIONS = 1_000;
 
+/** Requests of one connection that may wait behind another's answer (pipelining, which no client of etcd does). */
+export const MAX_PIPELINED_REQUESTS = 256;
+
+/** How long a pipelined request waits for its turn; what stands before it for longer is a wait that nobody may read. */
+export const PIPELINE_PATIENCE_MS = 10_000;
+
 /** How long a connection that is one too many may take to send the request that is then refused. */
 export const REFUSED_CONNECTION_MS = 10_000;
 
@@ -99,6 +105,9 @@ export const TREE_SWEEP_RETRY_MS = 1_000;
 /** The largest form body of a v2 request; a value may fill it. etcd's default for a request. Operators: --max-request-bytes. */
 export const V2_BODY_BYTES = 1536 * 1024;
 
+/** Fields of a v2 request's query or form; etcd knows fifteen. */
+export const MAX_FORM_FIELDS = 1_000;
+
 /**
  * Address space that the embedded store maps. It costs no memory and no disk, and fits into that of every 64-bit machine
  * (on some small ones it has 39 bits). The store may grow beyond: LMDB then maps anew, which is only slower.
@@ -111,11 +120,23 @@ export const LMDB_LEAST_MAP_BYTES = 2 ** 28;
 /** Event-loop work that one group commit may take for the transactions in it; those left over go into the next. */
 export const WRITE_SLICE_MS = 10;
 
-/** Event-loop work that a long read does before it lets others run. */
+/** Event-loop work that a long read does in its turn before it lets others run. */
 export const READ_SLICE_MS = 10;
+
+/** Event-loop work that a read does at once; beyond, it takes turns with the other long ones. Many may come at once. */
+export const FIRST_READ_SLICE_MS = 2;
 
 /** Changes that one step of the background compaction forgets; steps ride along with the writes of others. */
 export const COMPACTION_STEP_CHANGES = 256;
+
+/** Bytes of forgotten changes that end such a step early: LMDB hands out copies. */
+export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The largest data file whose pages are all looked at before it is opened; of a larger one only the tables' first ones
+ * are. Looking takes about half a second for a GiB.
+ */
+export const FULL_FILE_CHECK_BYTES = 2 ** 30;
 
 /** How long the background compaction waits after the store could not be written. */
 export const COMPACTION_RETRY_MS = 1_000;
@@ -140,3 +161,6 @@ export const COMPACTION_INTERVAL_MS = 5 * 60 * 1000;
 
 /** How long the v2 tree waits before it watches the engine anew, when its watch broke. */
 export const TREE_WATCH_RETRY_MS = 100;
+
+/** What a probe of the store writes: as many pages as a few ordinary writes need, so that a full disk shows before they fail. */
+export const PROBE_BYTES = 128 * 1024;

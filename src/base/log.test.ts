@@ -41,8 +41,13 @@ describe("redactPath", () => {
     expect(redactPath(path)).toBe(shown);
   });
 
-  test("redactPath: what is not sound UTF-8 is shown as it came, without its token", () => {
-    expect(redactPath(`/${TOKEN}/%ff`)).toBe("/6d1c2e…/%ff");
+  test.each([
+    [`/${TOKEN}/%ff`, "/6d1c2e…/%…"],
+    [`/v2/keys/_etcd%2Fregistry%2F${BY_HAND}/%ff`, "/v…/ke…/_etcd%…/%…"],
+    [`/v2/keys/%ff/../_etcd//registry/${BY_HAND}/`, "/v…/ke…/_e…/regi…/my-han…/"],
+    ["/%ff", "/%…"],
+  ])("redactPath: of %s, which is no UTF-8, every segment is shortened: %s", (path, shown) => {
+    expect(redactPath(path)).toBe(shown);
   });
 });
 

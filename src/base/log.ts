@@ -55,12 +55,15 @@ export function shortToken(token: string): string {
   return `${token.slice(0, Math.min(SHORT_TOKEN_LENGTH, Math.floor(token.length / 2)))}…`;
 }
 
-/** A raw request path as logs may show it: decoded and cleaned, its token shortened, control characters replaced. */
+/**
+ * A raw request path as logs may show it: decoded and cleaned, its token shortened, control characters replaced. Where
+ * the percent signs spell no UTF-8, nobody knows which segment is the token: all are shortened.
+ */
 export function redactPath(path: string): string {
-  const segments = posix.normalize(decoded(path)).split("/");
-  const first = segments.findIndex((segment) => segment !== "");
-  const token = WELL_KNOWN_ROOTS.has(segments[first] ?? "") ? registryToken(segments) : first;
-  const shown = segments.map((segment, place) => (place === token ? shortToken(segment) : segment));
+  const plain = decoded(path);
+  const segments = posix.normalize(plain ?? path).split("/");
+  const token = plain === undefined ? undefined : tokenPlace(segments);
+  const shown = segments.map((segment, place) => (isSecret(place, token) ? shortenedSegment(segment) : segment));
   return redactTokens(shown.join("/")).replace(CONTROL_CHARACTERS, "?");
 }
 
@@ -69,6 +72,19 @@ const CONTROL_CHARACTERS = /\p{Cc}/gu;
 
 /** First segments that are no token; everything else at the root of the public listener is one. */
 const WELL_KNOWN_ROOTS = new Set(["", "new", "health", "robots.txt", "v2", "version"]);
+
+function isSecret(place: number, token: number | undefined): boolean {
+  return token === undefined || place === token;
+}
+
+function shortenedSegment(segment: string): string {
+  return segment === "" ? "" : shortToken(segment);
+}
+
+function tokenPlace(segments: readonly string[]): number {
+  const first = segments.findIndex((segment) => segment !== "");
+  return WELL_KNOWN_ROOTS.has(segments[first] ?? "") ? registryToken(segments) : first;
+}
 
 function registryToken(segments: readonly string[]): number {
   const registry = segments.findIndex((segment, place) => segment === "_etcd" && segments[place + 1] === "registry");
@@ -87,12 +103,12 @@ function shortened(token: string): string {
   return already ? token : shortToken(token);
 }
 
-function decoded(path: string): string {
+function decoded(path: string): string | undefined {
   try {
     return decodeURIComponent(path);
   } catch {
-    // Not UTF-8 in percent signs: shown as it came.
-    return path;
+    // Not UTF-8 in percent signs.
+    return undefined;
   }
 }
 

@@ -4,7 +4,8 @@
  * Where an implementation and etcd differ, etcd is right.
  *
  * Errors are MusterErrors. Any call may reject with `closed`, and one that writes with `storeUnavailable` (then the
- * outcome is: not applied). The results' bytes belong to the caller; arguments must not be changed until the call is done.
+ * outcome is: not applied). Results, and the bytes in them, are read only: they may be shared, as events are by all
+ * watches that are told of them. Arguments must not be changed until the call is done.
  */
 import type {
   LeaseGrant,
@@ -51,7 +52,7 @@ export interface Engine {
   /**
    * Forgets history before `revision`: ranges below it and watches from below it are then `compacted`; the state at
    * `revision`, and events from it on, stay. Resolved means the mark is durable; space is freed in the background.
-   * Errors: `compacted` (revision ≤ the last one), `futureRevision` (beyond the newest).
+   * Errors: `compacted` (revision ≤ the last one), `futureRevision` (beyond the newest), `invalidArgument` (not whole).
    */
   compact(revision: Revision): Promise<void>;
 

@@ -17,10 +17,6 @@ export class LeaseTable {
     this.#monotonic = monotonic;
   }
 
-  get size(): number {
-    return this.#leases.size;
-  }
-
   /** Starts a lease, or starts it over, with its full time; `ttl` in s. */
   start(id: LeaseId, ttl: number): void {
     this.#leases.set(id, { ttl, deadline: this.#monotonic() + ttl * 1000 });
@@ -40,10 +36,6 @@ export class LeaseTable {
     this.#leases.delete(id);
   }
 
-  clear(): void {
-    this.#leases.clear();
-  }
-
   /** The time granted and the time left, both in whole s, the latter rounded down as etcd does; undefined where there is none or it is over. */
   timeToLive(id: LeaseId): { readonly granted: number; readonly left: number } | undefined {
     const lease = this.#leases.get(id);
@@ -61,10 +53,14 @@ export class LeaseTable {
 
   /** The leases whose time is over, the longest over first. */
   expired(): LeaseId[] {
-    return [...this.#leases]
-      .filter(([, lease]) => this.#isOver(lease))
-      .sort(([, a], [, b]) => a.deadline - b.deadline)
-      .map(([id]) => id);
+    const now = this.#monotonic();
+    const over: [LeaseId, Lease][] = [];
+    for (const entry of this.#leases) {
+      if (entry[1].deadline <= now) {
+        over.push(entry);
+      }
+    }
+    return over.sort(([, a], [, b]) => a.deadline - b.deadline).map(([id]) => id);
   }
 
   /** All IDs in rising order. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { NO_BYTES, prefixEnd, utf8 } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
@@ -188,6 +189,26 @@ describe("WatchHub: behind", () => {
     world.put("k");
     expect(await take(watch[Symbol.asyncIterator](), 4)).toEqual([2, 3, 4, 5]);
     expect(await take(future[Symbol.asyncIterator](), 1)).toEqual([5]);
+  });
+
+  it("watch: of many that are behind, one reads in a turn of the event loop", async () => {
+    const world = new World(1);
+    for (let index = 0; index < 5; index++) {
+      world.put("k");
+    }
+    const count = 20;
+    const done = Promise.all(
+      Array.from({ length: count }, () => take(world.watch({ ...K, startRevision: 2 })[Symbol.asyncIterator](), 5)),
+    );
+    let most = 0;
+    while (world.reads.length < 5 * count) {
+      const before = world.reads.length;
+      await nextTurn();
+      most = Math.max(most, world.reads.length - before);
+    }
+    // One before and one after this test in the same turn.
+    expect(most).toBeLessThanOrEqual(2);
+    expect(await done).toEqual(Array.from({ length: count }, () => [2, 3, 4, 5, 6]));
   });
 
   it("watch: fails where its history is compacted, and not at the compact revision itself", async () => {

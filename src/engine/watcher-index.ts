@@ -1,5 +1,6 @@
 /** Which watchers a key concerns, without asking each of them. */
 import { type Bytes, equalBytes, prefixEnd } from "../base/bytes.ts";
+import { keyName } from "./key-name.ts";
 import { covers } from "./key-range.ts";
 import type { KeyRange } from "./model.ts";
 
@@ -26,9 +27,9 @@ export class WatcherIndex<T> {
   add(range: KeyRange, member: T): void {
     this.#members.add(member);
     if (range.end === undefined) {
-      addTo(this.#keys, name(range.key), member);
+      addTo(this.#keys, keyName(range.key), member);
     } else if (isPrefix(range)) {
-      if (addTo(this.#prefixes, name(range.key), member)) {
+      if (addTo(this.#prefixes, keyName(range.key), member)) {
         this.#prefixLengths.set(range.key.length, (this.#prefixLengths.get(range.key.length) ?? 0) + 1);
       }
     } else {
@@ -42,8 +43,8 @@ export class WatcherIndex<T> {
     }
     this.#ranges.delete(member);
     if (range.end === undefined) {
-      removeFrom(this.#keys, name(range.key), member);
-    } else if (isPrefix(range) && removeFrom(this.#prefixes, name(range.key), member)) {
+      removeFrom(this.#keys, keyName(range.key), member);
+    } else if (isPrefix(range) && removeFrom(this.#prefixes, keyName(range.key), member)) {
       const left = (this.#prefixLengths.get(range.key.length) ?? 1) - 1;
       if (left === 0) {
         this.#prefixLengths.delete(range.key.length);
@@ -55,7 +56,7 @@ export class WatcherIndex<T> {
 
   /** The members that watch this key, each once. */
   *find(key: Bytes): Generator<T> {
-    const text = name(key);
+    const text = keyName(key);
     yield* this.#keys.get(text) ?? [];
     for (const length of this.#prefixLengths.keys()) {
       if (length <= text.length) {
@@ -73,11 +74,6 @@ export class WatcherIndex<T> {
 function isPrefix(range: KeyRange): boolean {
   const end = prefixEnd(range.key);
   return end !== null && range.end instanceof Uint8Array && equalBytes(end, range.end);
-}
-
-/** Bytes as text one to one, so that a Map can hold them. */
-function name(key: Bytes): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 }
 
 /** Answers whether the name is new. */

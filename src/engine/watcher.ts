@@ -1,10 +1,10 @@
 /** One watch: a bounded queue while its reader keeps up, a place in history while it does not. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { MusterError } from "../base/errors.ts";
 import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
 import { covers } from "./key-range.ts";
 import type { Event, Revision, WatchMessage, WatchRequest } from "./model.ts";
+import { turns } from "./turns.ts";
 import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
 
 export interface WatcherOptions {
@@ -103,7 +103,11 @@ export class Watcher implements Watch {
         if (message !== undefined) {
           yield message;
         } else if (this.#behindFrom !== undefined) {
-          await this.#readHistory(this.#behindFrom);
+          // One slice a turn, whoever's: else many watches that are behind would hold the event loop together.
+          await turns.next();
+          if (!this.#closed) {
+            this.#readHistory(this.#behindFrom);
+          }
         } else if (this.#wantsProgress) {
           this.#wantsProgress = false;
           yield { kind: "progress", revision: this.#progress() };
@@ -134,7 +138,7 @@ export class Watcher implements Watch {
   }
 
   /** Goes on in history by one piece. Nothing can be offered meanwhile, as the piece is read at once. */
-  async #readHistory(from: Revision): Promise<void> {
+  #readHistory(from: Revision): void {
     const { request, history, published } = this.#options;
     const to = published();
     const piece = history.read({ from, to, wants: (key) => covers(request, key) });
@@ -145,10 +149,6 @@ export class Watcher implements Watch {
       }
     }
     this.#behindFrom = piece.next > to ? undefined : piece.next;
-    if (this.#behindFrom !== undefined) {
-      // Else a reader that never waits for anything else would leave no turn to others until it has caught up.
-      await nextTurn();
-    }
   }
 
   #push(queued: Queued): void {

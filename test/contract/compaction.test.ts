@@ -66,6 +66,17 @@ onEveryEngine((test) => {
     expect(await refusal(engine.compact(7))).toBe("compacted");
   });
 
+  test("compact: refuses a revision that is not whole", { needs: ["oddNumbers"] }, async ({ engine }) => {
+    await fill(engine);
+    for (const revision of [Number.NaN, 1.5, Number.NEGATIVE_INFINITY]) {
+      expect(await refusal(engine.compact(revision))).toBe("invalidArgument");
+    }
+    expect(await engine.status()).toEqual({ revision: 7, compactRevision: 0 });
+    await engine.compact(4);
+    expect(await refusal(engine.compact(4.5))).toBe("invalidArgument");
+    expect(await engine.status()).toEqual({ revision: 7, compactRevision: 4 });
+  });
+
   test("compact: events of live keys from the revision on stay", {}, async ({ engine }) => {
     await fill(engine);
     await engine.compact(5);

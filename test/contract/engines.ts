@@ -24,6 +24,8 @@ export type Capability =
   | "tombstoneAtCompaction"
   /** A progress message waits for the events before it. */
   | "orderedProgress"
+  /** Numbers that are not whole can be asked for. */
+  | "oddNumbers"
   /** Closed and opened again, it has what it had. */
   | "restart";
 
@@ -96,6 +98,7 @@ async function etcd(): Promise<EngineKind> {
       stableSort: "etcd sorts with Go's sort.Sort, which is not stable",
       fromKeyDuplicates: "etcd overlooks such a deletion (and dies of it where the put has ignoreValue)",
       keyLimit: "etcd has no limit for a key's length but that of a request",
+      oddNumbers: "etcd's protocol has only whole numbers",
       restart: "what is tested is not how etcd restarts",
       ...(old
         ? { tombstoneAtCompaction: `etcd ${version} drops tombstones at the compaction revision (3.5.16 keeps)` }

@@ -8,6 +8,7 @@ import {
   between,
   del,
   from,
+  get,
   keys,
   keysOf,
   lines,
@@ -246,7 +247,48 @@ onEveryEngine((test) => {
     }
   });
 
-  test("range: what it answers with belongs to the caller", {}, async ({ engine }) => {
+  test("range: refuses a revision that is not whole", { needs: ["oddNumbers"] }, async ({ engine }) => {
+    await fill(engine);
+    for (const revision of [Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      expect(await refusal(engine.range({ ...ALL, revision }))).toBe("invalidArgument");
+      expect(await refusal(apply(engine, get(ALL, { revision })))).toBe("invalidArgument");
+      expect(await refusal(apply(engine, put("e", ""), get(ALL, { revision })))).toBe("invalidArgument");
+      expect(await refusal((async () => engine.watch({ ...ALL, startRevision: revision }))())).toBe("invalidArgument");
+    }
+    expect(await engine.status()).toMatchObject({ revision: 8 });
+  });
+
+  test("range: uncounted, finds the same keys and the same more", {}, async ({ engine }) => {
+    await fill(engine);
+    const shapes: readonly Partial<RangeRequest>[] = [
+      {},
+      { keysOnly: true },
+      { revision: 5 },
+      { sort: { target: "value", order: "descend" } },
+      { minModRevision: 6 },
+    ];
+    for (const range of [ALL, prefix("b"), one("b"), one("none"), between("b", "d")]) {
+      for (const limit of [0, 1, 2, 4, 5, 6]) {
+        for (const shape of shapes) {
+          const { kvs, more, revision } = await engine.range({ ...range, ...shape, limit });
+          const uncounted = await engine.range({ ...range, ...shape, limit, uncounted: true });
+          expect({ ...uncounted, count: undefined }).toEqual({ kvs, more, revision, count: undefined });
+        }
+      }
+    }
+  });
+
+  test("txn: ranges of one that only reads answer as ranges do alone", {}, async ({ engine }) => {
+    await fill(engine);
+    const options = [{}, { limit: 2 }, { countOnly: true }, { revision: 4 }, { keysOnly: true }] as const;
+    const results = await apply(engine, ...options.map((option) => get(ALL, option)));
+    for (const [index, option] of options.entries()) {
+      const alone = await engine.range({ ...ALL, ...option });
+      expect(results.results[index]).toEqual({ kind: "range", result: alone });
+    }
+  });
+
+  test("range: what was put is kept, whatever becomes of the bytes that were given", {}, async ({ engine }) => {
     const value = Buffer.from("value");
     await engine.txn({
       compares: [],
@@ -254,10 +296,6 @@ onEveryEngine((test) => {
       failure: [],
     });
     value.fill(0);
-    for (const kv of (await engine.range(ALL)).kvs) {
-      kv.key.fill(0);
-      kv.value.fill(0);
-    }
     expect(lines((await engine.range(ALL)).kvs)).toEqual(["key=value create 2 mod 2 version 1"]);
     expect(await keysOf(engine)).toBe("key");
   });

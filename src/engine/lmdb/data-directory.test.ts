@@ -90,6 +90,11 @@ describe("DataDirectory: a new one", () => {
     directory.close();
   });
 
+  it("open: says why nothing can be made there, and does not try for ever", () => {
+    const opening = () => DataDirectory.open("/proc/muster/data");
+    expect(opening).toThrow(expect.objectContaining({ code: "storeUnavailable" }));
+  });
+
   it("open: takes an empty directory, also at the root of a file system", async () => {
     await mkdir(join(path, "lost+found"), { recursive: true });
     const directory = DataDirectory.open(path);
@@ -179,6 +184,17 @@ describe("DataDirectory: refused and left as it is", () => {
     await writeFile(join(path, "thesis.tex"), "\\section{}");
     await expectRefused("directoryCorrupt", /"thesis\.tex", which is not Muster's/);
     expect(await readdir(path)).toEqual(["thesis.tex"]);
+  });
+
+  it("open: a store without a file LOCK gets none, if it is refused", async () => {
+    await makeStore();
+    await rm(join(path, "LOCK"));
+    await writeFile(join(path, "FORMAT"), "muster-lmdb 2\n");
+    await expectRefused("directoryTooNew", /its format is 2/);
+    await writeFile(join(path, "FORMAT"), "muster-lmdb 1\n");
+    await writeFile(join(path, "data.mdb"), emptyLmdbFile().subarray(0, 5000));
+    await expectRefused("directoryCorrupt", /only 5000 bytes/);
+    expect(await readdir(path)).not.toContain("LOCK");
   });
 
   it("open: a data file that LMDB would die of", async () => {

@@ -10,6 +10,8 @@
  */
 import {
   closeSync,
+  existsSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -17,6 +19,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -51,7 +54,7 @@ export class DataDirectory {
 
   /**
    * Takes the directory, making it if it is missing, and looks whether it is a sound store or an empty place for one.
-   * One that is refused is left as it is, but for an empty LOCK. Errors: `directoryInUse`, `directoryCorrupt`,
+   * One that is refused is left as it is. Errors: `directoryInUse`, `directoryCorrupt`,
    * `directoryTooNew`, `storeUnavailable` where the file system does not let us.
    */
   static open(path: string): DataDirectory {
@@ -73,9 +76,28 @@ export class DataDirectory {
   /** Declares that the store is made. From now on a directory without its data is corrupt. */
   commit(): void {
     withReason(this.path, () => {
+      // The names of the data must be durable before the one that says that they are there.
+      syncDirectory(this.path);
       renameSync(join(this.path, FORMAT_NEW), join(this.path, FORMAT));
       syncDirectory(this.path);
+      // Whoever made the directory may not have synced its own name.
+      syncAbove(dirname(resolve(this.path)));
     });
+  }
+
+  /**
+   * Looks whether the directory's files are still where they were opened: LMDB would go on in deleted ones, and lose all
+   * at its end. Error: `storeUnavailable`.
+   */
+  mustBeInPlace(): void {
+    const lock = statSync(join(this.path, LOCK), { throwIfNoEntry: false });
+    const own = fstatSync(this.#lock);
+    if (lock?.ino !== own.ino || lock.dev !== own.dev || !existsSync(join(this.path, DATA))) {
+      throw new MusterError(
+        "storeUnavailable",
+        `Stop Muster and restore the data directory "${this.path}": its files were deleted or moved under the running process`,
+      );
+    }
   }
 
   /** Gives the directory up for the next process. */
@@ -89,10 +111,9 @@ export class DataDirectory {
 
 function takeLock(path: string): number {
   makeDurably(path);
-  const names = new Set(readdirSync(path));
-  if (!names.has(LOCK)) {
-    // Looked at already here, so that not even a file LOCK is left in what is somebody else's.
-    refuseForeign(path, names);
+  if (!existsSync(join(path, LOCK))) {
+    // Looked at already here, so that not even a file LOCK is left in what is refused.
+    inspect(path);
   }
   const lock = openSync(join(path, LOCK), "a+", 0o600);
   try {
@@ -178,16 +199,29 @@ function prepare(path: string): void {
 
 /** Makes the directory and those above it that are missing; their names are durable only once the ones above are synced. */
 function makeDurably(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  const first = makeMissing(path);
   if (first !== undefined) {
     const end = dirname(resolve(first));
     for (let above = dirname(resolve(path)); above.length >= end.length; above = dirname(above)) {
-      syncDirectory(above);
+      syncAbove(above);
       if (above === end) {
         return;
       }
     }
   }
+}
+
+/**
+ * Makes a directory and those above it that are missing; answers with the first one made. mkdir's own `recursive` spins
+ * for ever below a directory that lets nothing be made (such as /proc), and says ENOENT for a read-only file system.
+ */
+function makeMissing(path: string): string | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    return undefined;
+  }
+  const first = makeMissing(dirname(resolve(path)));
+  mkdirSync(path, { mode: 0o700 });
+  return first ?? path;
 }
 
 function writeDurably(path: string, content: string): void {
@@ -207,6 +241,17 @@ function syncDirectory(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** As `syncDirectory`, for one that may belong to somebody else: where it may not be read, its owner has to see to it. */
+function syncAbove(path: string): void {
+  try {
+    syncDirectory(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EACCES")) {
+      throw error;
+    }
   }
 }
 

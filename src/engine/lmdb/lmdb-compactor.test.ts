@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MusterError } from "../../base/errors.ts";
+import { COMPACTION_STEP_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
 import { WatchHub } from "../watch-hub.ts";
 import { LmdbCompactor } from "./lmdb-compactor.ts";
@@ -77,6 +78,36 @@ describe("LmdbCompactor", () => {
     await settle();
     expect(store.tables.revs.getCount()).toBe(2);
     expect(valueAt(9)).toBe("9");
+  });
+
+  it("start: frees nothing by a mark that is not durable yet, as reads may still begin before it", async () => {
+    const marking = writer.submit((draft) => draft.setCompactRevision(9));
+    compactor.start();
+    await marking;
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(9);
+    compactor.start();
+    await settle();
+    expect(store.tables.revs.getCount()).toBe(2);
+  });
+
+  it("start: frees a bounded number of bytes at a time", async () => {
+    for (let revision = 11; revision <= 20; revision++) {
+      await writer.submit((draft) => {
+        const old = readKey(draft.tables, K, "newest");
+        draft.put({ key: K, value: Buffer.alloc(COMPACTION_STEP_BYTES / 2), lease: 0n }, old);
+        draft.finish();
+      });
+    }
+    await writer.submit((draft) => draft.setCompactRevision(20));
+    compactor.start();
+    await writer.submit(() => {});
+    // The small ones, the first large one, which still has nothing large before it, and two more.
+    expect(store.tables.revs.getCount()).toBe(19 - 9 - 1 - 2);
+    for (let step = 0; step < 4; step++) {
+      await settle();
+    }
+    expect(store.tables.revs.getCount()).toBe(1);
   });
 
   it("stop: ends it, though there is more", async () => {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { isMusterError } from "../../base/errors.ts";
-import { COMPACTION_RETRY_MS, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
+import { COMPACTION_RETRY_MS, COMPACTION_STEP_BYTES, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
@@ -81,17 +81,20 @@ export class LmdbCompactor {
 
   /** Frees the oldest changes; true if there may be more. */
   #step(draft: Draft): boolean {
-    const before = Math.min(draft.compactRevision, ...this.#pins.keys());
+    const before = Math.min(draft.durableCompactRevision, ...this.#pins.keys());
     if (before <= 0) {
       return false;
     }
-    const oldest = [
-      ...draft.tables.revs.getRange({
-        start: changeKey(0, 0),
-        end: changeKey(before, 0),
-        limit: COMPACTION_STEP_CHANGES,
-      }),
-    ];
+    const range = { start: changeKey(0, 0), end: changeKey(before, 0) };
+    const oldest: { readonly key: Buffer; readonly value: Buffer }[] = [];
+    let bytes = 0;
+    for (const entry of draft.tables.revs.getRange({ ...range, limit: COMPACTION_STEP_CHANGES })) {
+      oldest.push(entry);
+      bytes += entry.value.length;
+      if (bytes >= COMPACTION_STEP_BYTES) {
+        break;
+      }
+    }
     for (const { key, value } of oldest) {
       const { main, sub } = decodeChangeKey(key);
       const change = decodeChange(value);
@@ -100,6 +103,6 @@ export class LmdbCompactor {
       }
       draft.remove(draft.tables.revs, key);
     }
-    return oldest.length === COMPACTION_STEP_CHANGES;
+    return oldest.length === COMPACTION_STEP_CHANGES || bytes >= COMPACTION_STEP_BYTES;
   }
 }

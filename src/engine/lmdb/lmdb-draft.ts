@@ -66,6 +66,11 @@ export class Draft {
     return this.#compactRevision;
   }
 
+  /** The mark that is durable already: readers that run while this draft is being committed are checked against it. */
+  get durableCompactRevision(): Revision {
+    return this.#stored.compactRevision;
+  }
+
   /** Counts everything written: a step that threw may be passed over only if it had written nothing. */
   get writes(): number {
     return this.#writes;

@@ -1,13 +1,16 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { del, MovedClock, put, txn } from "../../../test/support/brief-requests.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
-import { COMPACTION_STEP_CHANGES, READ_SLICE_MS } from "../../base/limits.ts";
-import { silentLog } from "../../base/log.ts";
+import { MusterError } from "../../base/errors.ts";
+import { COMPACTION_STEP_CHANGES, LEASE_CHECK_MS } from "../../base/limits.ts";
+import { type Log, silentLog } from "../../base/log.ts";
 import type { Engine } from "../engine.ts";
-import type { Operation, RangeRequest, TxnRequest } from "../model.ts";
+import type { RangeRequest } from "../model.ts";
 import { openLmdbEngine } from "./lmdb-engine.ts";
 import { encodeState, STATE_KEY } from "./lmdb-schema.ts";
 import { LmdbStore } from "./lmdb-store.ts";
@@ -17,21 +20,12 @@ const ALL: RangeRequest = { key: utf8(""), end: null };
 let directory = "";
 let engine: Engine;
 
-/** A clock that the test moves; `step` is what each look at it costs. */
-const time = { at: 0, step: 0 };
-const clock = {
-  now: () => time.at,
-  monotonic: () => {
-    time.at += time.step;
-    return time.at;
-  },
-};
+let time: MovedClock;
 
 beforeEach(async () => {
-  time.at = 0;
-  time.step = 0;
+  time = new MovedClock();
   directory = await mkdtemp(join(tmpdir(), "muster-engine-"));
-  engine = await openLmdbEngine({ directory, clock });
+  engine = await openLmdbEngine({ directory, clock: time });
 });
 
 afterEach(async () => {
@@ -40,21 +34,12 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-const put = (key: string, value = "v", lease = 0n): Operation => ({
-  kind: "put",
-  request: { key: utf8(key), value: utf8(value), lease },
-});
-const del = (key: string, end?: string): Operation => ({
-  kind: "deleteRange",
-  request: { key: utf8(key), ...(end === undefined ? {} : { end: utf8(end) }) },
-});
-const txn = (...success: Operation[]): TxnRequest => ({ compares: [], success, failure: [] });
 const keysOf = async (request: RangeRequest = ALL) =>
   (await engine.range(request)).kvs.map((kv) => Buffer.from(kv.key).toString());
 
 async function restart(): Promise<void> {
   await engine.close();
-  engine = await openLmdbEngine({ directory, clock });
+  engine = await openLmdbEngine({ directory, clock: time });
 }
 
 /** How many entries the tables have; the engine must be closed. */
@@ -99,13 +84,13 @@ describe("openLmdbEngine: restarts", () => {
   });
 
   it("refuses a directory that is open, and one of which the store was lost", async () => {
-    await expect(openLmdbEngine({ directory, clock })).rejects.toMatchObject({ code: "directoryInUse" });
+    await expect(openLmdbEngine({ directory, clock: time })).rejects.toMatchObject({ code: "directoryInUse" });
     await engine.txn(txn(put("a")));
     await engine.close();
     await inspect((store) => store.tables.meta.removeSync(STATE_KEY));
-    await expect(openLmdbEngine({ directory, clock })).rejects.toMatchObject({ code: "directoryCorrupt" });
+    await expect(openLmdbEngine({ directory, clock: time })).rejects.toMatchObject({ code: "directoryCorrupt" });
     await inspect((store) => store.tables.meta.putSync(STATE_KEY, encodeState({ revision: 2, compactRevision: -1 })));
-    engine = await openLmdbEngine({ directory, clock });
+    engine = await openLmdbEngine({ directory, clock: time });
     expect(await keysOf()).toEqual(["a"]);
   });
 
@@ -155,57 +140,6 @@ describe("LmdbEngine: group commit", () => {
   });
 });
 
-describe("LmdbEngine: long reads", () => {
-  /** Every look at the clock says that the slice is over. */
-  const inSmallSlices = () => {
-    time.step = READ_SLICE_MS + 1;
-  };
-
-  it("range: reads one moment, though the store is changed and compacted meanwhile", async () => {
-    const count = 600;
-    const keys = Array.from({ length: count }, (_, index) => `k${String(index).padStart(4, "0")}`);
-    for (let from = 0; from < count; from += 100) {
-      await engine.txn(txn(...keys.slice(from, from + 100).map((key) => put(key, "old"))));
-    }
-    const { revision } = await engine.status();
-    inSmallSlices();
-    const reading = engine.range(ALL);
-    const counting = engine.range({ ...ALL, countOnly: true, revision });
-    await engine.txn(txn(del("k0300", "k0400"), put("k0599", "new"), put("k0599a", "new")));
-    await engine.txn(txn(put("k0001", "newer")));
-    await engine.compact(revision + 2);
-    const { kvs, count: total, revision: shown } = await reading;
-    expect(kvs.map((kv) => Buffer.from(kv.key).toString())).toEqual(keys);
-    expect(new Set(kvs.map((kv) => Buffer.from(kv.value).toString()))).toEqual(new Set(["old"]));
-    expect({ total, shown }).toEqual({ total: count, shown: revision });
-    expect((await counting).count).toBe(count);
-    await expect(engine.range({ ...ALL, revision })).rejects.toMatchObject({ code: "compacted" });
-  });
-
-  it("range: counts all, whatever the limit, also in strides", async () => {
-    const store = 12_345;
-    for (let from = 0; from < store; from += 125) {
-      const keys = Array.from({ length: Math.min(125, store - from) }, (_, index) => `k${from + index}`);
-      await engine.txn(txn(...keys.map((key) => put(key, ""))));
-    }
-    for (const step of [0, READ_SLICE_MS + 1]) {
-      time.step = step;
-      expect(await engine.range({ ...ALL, limit: 3 })).toMatchObject({ count: store, more: true });
-      expect((await engine.range({ ...ALL, countOnly: true })).count).toBe(store);
-      expect(await engine.range({ ...ALL, limit: store })).toMatchObject({ count: store, more: false });
-    }
-  });
-
-  it("close: ends a read that is under way with a named error", async () => {
-    await engine.txn(txn(...Array.from({ length: 100 }, (_, index) => put(`k${index}`))));
-    inSmallSlices();
-    const reading = engine.range(ALL);
-    const closing = engine.close();
-    await expect(reading).rejects.toMatchObject({ code: "closed" });
-    await closing;
-  });
-});
-
 describe("LmdbEngine: compaction", () => {
   it("frees all that is forgotten, and keeps what is still visible", async () => {
     for (let round = 0; round < 20; round++) {
@@ -221,7 +155,7 @@ describe("LmdbEngine: compaction", () => {
         revs: tables.revs.getCount(),
         past: [...tables.past.getRange({})].map(({ key, value }) => `${key} ${value.join(",")}`),
       }));
-      engine = await openLmdbEngine({ directory, clock });
+      engine = await openLmdbEngine({ directory, clock: time });
       expect(left).toEqual({ revs: 2, past: ["a 21,23,0", "b 21,22,0"] });
     });
   });
@@ -232,12 +166,12 @@ describe("LmdbEngine: compaction", () => {
     }
     await engine.close();
     await inspect((store) => store.tables.meta.putSync(STATE_KEY, encodeState({ revision: 5, compactRevision: 5 })));
-    engine = await openLmdbEngine({ directory, clock });
+    engine = await openLmdbEngine({ directory, clock: time });
     await vi.waitFor(async () => {
       await restart();
       await engine.close();
       const left = await inspect(({ tables }) => tables.revs.getCount());
-      engine = await openLmdbEngine({ directory, clock });
+      engine = await openLmdbEngine({ directory, clock: time });
       expect(left).toBe(128);
     });
     expect((await engine.range({ ...ALL, revision: 5 })).count).toBe(128);
@@ -257,6 +191,40 @@ describe("LmdbEngine: ends and odd keys", () => {
     await expect(engine.probe()).rejects.toMatchObject({ code: "closed" });
     await expect(engine.leases()).rejects.toMatchObject({ code: "closed" });
     expect(() => engine.watch(ALL)).toThrowError(expect.objectContaining({ code: "closed" }));
+  });
+
+  it("close: frees the directory though the store does not close well", async () => {
+    const close = LmdbStore.prototype.close;
+    const broken = vi.spyOn(LmdbStore.prototype, "close").mockImplementation(async function (this: LmdbStore) {
+      await close.call(this);
+      throw new Error("EIO");
+    });
+    await expect(engine.close()).rejects.toThrow("EIO");
+    broken.mockRestore();
+    engine = await openLmdbEngine({ directory, clock: time });
+  });
+
+  it("leases: while the store is down, what expires is reported once a round", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    await engine.close();
+    const warnings: string[] = [];
+    const log: Log = { ...silentLog, warn: (_fields: unknown, message?: string) => void warnings.push(`${message}`) };
+    engine = await openLmdbEngine({ directory, clock: time, log });
+    for (const id of [1n, 2n, 3n]) {
+      await engine.grantLease({ id, ttl: 10 });
+    }
+    const down = vi.spyOn(LmdbStore.prototype, "write").mockRejectedValue(new MusterError("storeUnavailable", "EIO"));
+    time.at += 10_000;
+    vi.advanceTimersByTime(LEASE_CHECK_MS);
+    await nextTurn();
+    expect(warnings).toEqual(["could not end expired leases: it is tried again"]);
+    vi.advanceTimersByTime(LEASE_CHECK_MS);
+    await nextTurn();
+    expect(warnings).toHaveLength(2);
+    down.mockRestore();
+    vi.advanceTimersByTime(LEASE_CHECK_MS);
+    await engine.probe();
+    expect(await engine.leases()).toEqual([]);
   });
 
   it("range: bounds that are longer than any key keep their place", async () => {
@@ -285,5 +253,10 @@ describe("LmdbEngine: ends and odd keys", () => {
     await engine.probe();
     await engine.probe();
     expect(await engine.status()).toEqual({ revision: 1, compactRevision: 0 });
+  });
+
+  it("probe: fails when the files were deleted under the process, in which LMDB would go on as if nothing were", async () => {
+    for (const name of await readdir(directory)) await rm(join(directory, name));
+    await expect(engine.probe()).rejects.toMatchObject({ code: "storeUnavailable" });
   });
 });

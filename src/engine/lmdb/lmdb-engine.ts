@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
-import { READ_SLICE_MS } from "../../base/limits.ts";
+import { FIRST_READ_SLICE_MS, PROBE_BYTES, READ_SLICE_MS } from "../../base/limits.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import type { Engine, EngineStatus, Watch } from "../engine.ts";
 import type {
@@ -16,18 +16,19 @@ import type {
   TxnResult,
   WatchRequest,
 } from "../model.ts";
-import { checkKeyRange, checkTxn, isReadOnly } from "../txn-check.ts";
+import { turns } from "../turns.ts";
+import { checkKeyRange, checkRange, checkTxn, checkWhole, isReadOnly } from "../txn-check.ts";
 import { WatchHub } from "../watch-hub.ts";
 import { corrupt, DataDirectory } from "./data-directory.ts";
 import { LmdbCompactor } from "./lmdb-compactor.ts";
 import { LmdbHistory } from "./lmdb-history.ts";
 import { LmdbLeases, randomLeaseId } from "./lmdb-leases.ts";
 import type { Tables } from "./lmdb-open.ts";
-import { RangeRead } from "./lmdb-range.ts";
-import { decodeCount, EMPTY_STATE, encodeCount, encodeState, PROBE_KEY, STATE_KEY } from "./lmdb-schema.ts";
+import { RangeRead, type SlicedRead } from "./lmdb-range.ts";
+import { EMPTY_STATE, encodeState, PROBE_KEY, STATE_KEY, type State } from "./lmdb-schema.ts";
 import { readState } from "./lmdb-snapshot.ts";
 import { LmdbStore } from "./lmdb-store.ts";
-import { applyTxn, checkRevision, compacted, momentOf, readTxn } from "./lmdb-txn.ts";
+import { applyTxn, checkRevision, compacted, TxnRead } from "./lmdb-txn.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
 
 export interface LmdbEngineOptions {
@@ -47,10 +48,10 @@ export interface LmdbEngineOptions {
  */
 export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine> {
   const directory = DataDirectory.open(options.directory);
+  const log = options.log ?? silentLog;
   let store: LmdbStore | undefined;
   try {
     const { mapSize } = options;
-    const log = options.log ?? silentLog;
     store = await LmdbStore.open({
       directory: directory.path,
       isNew: directory.isNew,
@@ -65,10 +66,18 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
     }
     return new LmdbEngine({ ...options, log }, directory, store);
   } catch (error) {
-    await store?.close();
+    // What comes first is the reason; that what was half open could not be closed either adds nothing to it.
+    await store?.close().catch((closing: unknown) => log.warn({ err: closing }, "could not close what failed to open"));
     directory.close();
     throw error;
   }
+}
+
+/** A read after its first slice. */
+interface Begun<T> {
+  readonly read: T;
+  readonly revision: Revision;
+  readonly done: boolean;
 }
 
 class LmdbEngine implements Engine {
@@ -101,35 +110,34 @@ class LmdbEngine implements Engine {
   }
 
   async range(request: RangeRequest): Promise<RangeResult> {
-    checkKeyRange(request);
-    const tables = await this.#readable();
-    const state = readState(tables);
-    const moment = momentOf(request);
-    if (moment !== "newest") {
-      checkRevision(moment, state);
-    }
-    const read = new RangeRead(request);
-    if (!read.slice(tables, moment, this.#timeUp())) {
-      await this.#readOn(read, moment === "newest" ? state.revision : moment);
-    }
-    return read.result(state.revision);
+    checkRange(request);
+    const { read, revision } = await this.#read((_tables, state) => {
+      const range = new RangeRead(request);
+      if (range.oldest !== undefined) {
+        checkRevision(range.oldest, state);
+      }
+      return range;
+    });
+    return read.result(revision);
   }
 
   async txn(request: TxnRequest): Promise<TxnResult> {
     checkTxn(request);
     if (isReadOnly(request)) {
-      const tables = await this.#readable();
-      return readTxn(tables, readState(tables), request);
+      const { read } = await this.#read((tables, state) => new TxnRead(tables, state, request));
+      return read.result();
     }
     return this.#writer.submit((draft) => applyTxn(draft, request));
   }
 
   watch(request: WatchRequest): Watch {
     checkKeyRange(request);
+    checkWhole(request.startRevision ?? 0);
     return this.#hub.watch(request, this.#newestRevision());
   }
 
   async compact(revision: Revision): Promise<void> {
+    checkWhole(revision);
     await this.#writer.submit((draft) => {
       if (revision <= draft.compactRevision) {
         throw compacted(revision, draft.compactRevision);
@@ -168,10 +176,9 @@ class LmdbEngine implements Engine {
   }
 
   async probe(): Promise<void> {
-    await this.#writer.submit((draft) => {
-      const last = draft.tables.meta.getBinary(PROBE_KEY);
-      draft.write(draft.tables.meta, PROBE_KEY, encodeCount(last === undefined ? 1 : decodeCount(last) + 1));
-    });
+    this.#mustBeOpen();
+    this.#directory.mustBeInPlace();
+    await this.#writer.submit((draft) => draft.write(draft.tables.meta, PROBE_KEY, Buffer.alloc(PROBE_BYTES)));
   }
 
   close(): Promise<void> {
@@ -184,8 +191,11 @@ class LmdbEngine implements Engine {
     this.#hub.close();
     await this.#compactor.stop();
     await this.#writer.close();
-    await this.#store.close();
-    this.#directory.close();
+    try {
+      await this.#store.close();
+    } finally {
+      this.#directory.close();
+    }
   }
 
   /** Makes memory agree with what is on disk: at the start, and after LMDB had to be opened anew. */
@@ -217,22 +227,49 @@ class LmdbEngine implements Engine {
     return this.#store.isReady ? readState(this.#store.tables).revision : this.#hub.revision;
   }
 
+  /** Reads all at once if that is little, else in turns with others. Answers also with the store's revision then. */
+  async #read<T extends SlicedRead>(begin: (tables: Tables, state: State) => T): Promise<Begun<T>> {
+    let tables = await this.#readable();
+    while (turns.isSpent) {
+      await nextTurn();
+      tables = await this.#readable();
+    }
+    const begun = this.#begin(tables, begin);
+    if (!begun.done) {
+      await this.#readOn(begun.read, begun.revision);
+    }
+    return begun;
+  }
+
+  /** The first slice: short, as it waits for nobody. */
+  #begin<T extends SlicedRead>(tables: Tables, begin: (tables: Tables, state: State) => T): Begun<T> {
+    const started = this.#monotonic();
+    try {
+      const state = readState(tables);
+      const read = begin(tables, state);
+      const done = read.slice(tables, "newest", this.#timeUp(FIRST_READ_SLICE_MS));
+      return { read, revision: state.revision, done };
+    } finally {
+      turns.spend(this.#monotonic() - started);
+    }
+  }
+
   /** Goes on in later turns, at the revision that the first slice saw, which is kept from compaction until then. */
-  async #readOn(read: RangeRead, revision: Revision): Promise<void> {
-    const release = this.#compactor.pin(revision);
+  async #readOn(read: SlicedRead, revision: Revision): Promise<void> {
+    const release = this.#compactor.pin(read.oldest ?? revision);
     try {
       let done = false;
       while (!done) {
-        await nextTurn();
-        done = read.slice(await this.#readable(), revision, this.#timeUp());
+        await turns.next();
+        done = read.slice(await this.#readable(), revision, this.#timeUp(READ_SLICE_MS));
       }
     } finally {
       release();
     }
   }
 
-  #timeUp(): () => boolean {
-    const deadline = this.#monotonic() + READ_SLICE_MS;
+  #timeUp(afterMs: number): () => boolean {
+    const deadline = this.#monotonic() + afterMs;
     return () => this.#monotonic() >= deadline;
   }
 }

@@ -100,6 +100,37 @@ describe("checkLmdbFile", () => {
     expect(checkLmdbFile(file)).toMatch(/cut off/);
   });
 
+  it("tells any page in use that was zeroed, in a file of full length", async () => {
+    await makeStore(fill(1000));
+    const bytes = await readFile(file);
+    const pages = bytes.length / PAGE;
+    let told = 0;
+    let blind = 0;
+    for (let page = 2; page < pages; page++) {
+      const damaged = Buffer.from(bytes);
+      damaged.fill(0, page * PAGE, (page + 1) * PAGE);
+      await writeFile(file, damaged);
+      told += checkLmdbFile(file) === undefined ? 0 : 1;
+      blind += checkLmdbFile(file, bytes.length - 1) === undefined ? 1 : 0;
+    }
+    // The rest are free, or behind the first page of a large value.
+    expect(told).toBeGreaterThan(0.6 * pages);
+    expect(blind).toBeGreaterThan(0.9 * pages);
+  });
+
+  it("tells a page that leads back to itself, and ends", async () => {
+    await makeStore(fill(1000));
+    const bytes = await readFile(file);
+    for (let page = 2; page < bytes.length / PAGE; page++) {
+      if ((bytes.readUInt16LE(page * PAGE + 18) & 0x01) !== 0) {
+        const first = page * PAGE + 24 + bytes.readUInt16LE(page * PAGE + 24);
+        bytes.writeUIntLE(page, first, 6);
+      }
+    }
+    await writeFile(file, bytes);
+    expect(checkLmdbFile(file)).toMatch(/^page \d+ stands in two places$/);
+  });
+
   it("tells foreign and damaged meta pages", async () => {
     await makeStore(fill(10));
     expect(await patch((bytes) => bytes.fill(0x2a, PAGE, 2 * PAGE))).toMatch(/byte 4096 is not a meta page/);

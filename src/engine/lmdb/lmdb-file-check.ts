@@ -5,6 +5,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { endianness } from "node:os";
+import { FULL_FILE_CHECK_BYTES } from "../../base/limits.ts";
 
 const MAGIC = 0xbeefc0de;
 const DATA_VERSION = 2;
@@ -36,18 +37,19 @@ interface Meta {
 }
 
 /**
- * What is wrong with an LMDB data file, in half a sentence, or undefined where nothing is seen to be. It reads a few
- * pages, and walks the trees only where the file is shorter than the pages that were ever used. The file is not changed.
+ * What is wrong with an LMDB data file, in half a sentence, or undefined where nothing is seen to be. It looks at every
+ * page in use; in a file beyond `fullCheckBytes` only at the trees' roots, but for one that is shorter than the pages
+ * that were ever used. What is in the pages, beside their headers and links, is not looked at. The file is not changed.
  * Throws what the file system says where the file cannot be read.
  */
-export function checkLmdbFile(path: string): string | undefined {
+export function checkLmdbFile(path: string, fullCheckBytes = FULL_FILE_CHECK_BYTES): string | undefined {
   if (endianness() !== "LE") {
     // LMDB writes in the machine's own byte order; LMDB's own checks are all there is on others.
     return undefined;
   }
   const fd = openSync(path, "r");
   try {
-    return new FileCheck(fd, fstatSync(fd).size).run();
+    return new FileCheck(fd, fstatSync(fd).size).run(fullCheckBytes);
   } finally {
     closeSync(fd);
   }
@@ -57,13 +59,15 @@ class FileCheck {
   readonly #fd: number;
   readonly #size: number;
   #pageBytes = 0;
+  /** A bit for each page that was met. */
+  #visited = new Uint8Array(0);
 
   constructor(fd: number, size: number) {
     this.#fd = fd;
     this.#size = size;
   }
 
-  run(): string | undefined {
+  run(fullCheckBytes: number): string | undefined {
     const first = this.#readMeta(0);
     if (typeof first === "string") {
       return first;
@@ -78,8 +82,9 @@ class FileCheck {
     const newest = second.transaction > first.transaction ? second : first;
     this.#pageBytes = newest.pageBytes;
     // Pages at the end that were freed in the transaction that took them are never written: a short file may be sound.
-    const whole = this.#size >= (Number(newest.lastPage) + 1) * this.#pageBytes;
-    return this.#walk(newest.roots, whole);
+    const isShort = this.#size < (Number(newest.lastPage) + 1) * this.#pageBytes;
+    this.#visited = new Uint8Array(Math.ceil(this.#size / this.#pageBytes / 8));
+    return this.#walk(newest.roots, isShort || this.#size <= fullCheckBytes);
   }
 
   #readMeta(offset: number): Meta | string {
@@ -107,18 +112,18 @@ class FileCheck {
     };
   }
 
-  /** Visits the roots, and those of the tables below; every page of every tree where the file is not whole. */
-  #walk(roots: readonly bigint[], whole: boolean): string | undefined {
+  /** Visits the roots, and those of the tables below; if `fully` every page of every tree. */
+  #walk(roots: readonly bigint[], fully: boolean): string | undefined {
     const waiting = roots.filter((root) => root !== NO_PAGE).map((page) => ({ page, depth: 0 }));
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
       const page = this.#readPage(next.page);
       if (typeof page === "string") {
         return page;
       }
-      // Roots of tables stand in the root page of the main tree; deeper down only what a short file may lack matters.
-      for (const child of whole && next.depth > 0 ? [] : children(page)) {
+      // Roots of tables stand in the root page of the main tree.
+      for (const child of fully || next.depth === 0 ? children(page) : []) {
         if (child.kind === "overflow") {
-          const wrong = whole ? undefined : this.#checkOverflow(child.page, child.pages);
+          const wrong = fully ? this.#checkOverflow(child.page, child.pages) : undefined;
           if (wrong !== undefined) {
             return wrong;
           }
@@ -131,9 +136,9 @@ class FileCheck {
   }
 
   #readPage(number: bigint): Buffer | string {
-    const beyond = this.#checkWithin(number, 1n);
-    if (beyond !== undefined) {
-      return beyond;
+    const wrong = this.#checkWithin(number, 1n) ?? this.#visit(Number(number));
+    if (wrong !== undefined) {
+      return wrong;
     }
     const page = this.#read(Number(number) * this.#pageBytes, this.#pageBytes);
     const isTree = (page.readUInt16LE(18) & (PAGE_BRANCH | PAGE_LEAF)) !== 0;
@@ -141,15 +146,23 @@ class FileCheck {
   }
 
   #checkOverflow(number: bigint, pages: bigint): string | undefined {
-    const beyond = this.#checkWithin(number, pages);
-    if (beyond !== undefined) {
-      return beyond;
+    const wrong = this.#checkWithin(number, pages) ?? this.#visit(Number(number));
+    if (wrong !== undefined) {
+      return wrong;
     }
     const header = this.#read(Number(number) * this.#pageBytes, HEADER_BYTES);
     const isOverflow = (header.readUInt16LE(18) & PAGE_OVERFLOW) !== 0;
     return header.readBigUInt64LE(0) === number && isOverflow
       ? undefined
       : `page ${number} is not the overflow page it should be`;
+  }
+
+  /** Every page stands in one place of one tree: what is met twice would never end where it leads to itself. */
+  #visit(number: number): string | undefined {
+    const [at, bit] = [number >> 3, 1 << (number & 7)];
+    const seen = this.#visited[at] ?? 0;
+    this.#visited[at] = seen | bit;
+    return (seen & bit) === 0 ? undefined : `page ${number} stands in two places`;
   }
 
   #checkWithin(number: bigint, pages: bigint): string | undefined {

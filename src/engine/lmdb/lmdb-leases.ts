@@ -139,12 +139,21 @@ export class LmdbLeases {
   }
 
   #endExpired(): void {
+    // One report a round: while the store is down all leases of the round fail alike.
+    let reported = false;
+    const report = (error: unknown) => {
+      // Revoked by hand in the same moment, or the engine is being closed: nothing is left to do.
+      if (!reported && !isMusterError(error, "leaseNotFound") && !isMusterError(error, "closed")) {
+        reported = true;
+        this.#options.log.warn({ err: error }, "could not end expired leases: it is tried again");
+      }
+    };
     for (const id of this.#table.expired()) {
       if (!this.#ending.has(id)) {
         this.#ending.add(id);
         this.#options.writer
           .submit((draft) => this.#endIfExpired(draft, id))
-          .catch((error: unknown) => this.#report(error))
+          .catch(report)
           .finally(() => this.#ending.delete(id));
       }
     }
@@ -154,13 +163,6 @@ export class LmdbLeases {
   #endIfExpired(draft: Draft, id: LeaseId): void {
     if (this.#table.isExpired(id) && !draft.granted.has(id)) {
       this.#end(draft, id);
-    }
-  }
-
-  #report(error: unknown): void {
-    // Revoked by hand in the same moment, or the engine is being closed: nothing is left to do.
-    if (!isMusterError(error, "leaseNotFound") && !isMusterError(error, "closed")) {
-      this.#options.log.warn({ err: error }, "could not end an expired lease: it is tried again");
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Opening LMDB: with which settings and tables, and what its errors mean. */
-import { readFileSync, statfsSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, statfsSync } from "node:fs";
+import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { MusterError } from "../../base/errors.ts";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES } from "../../base/limits.ts";
@@ -30,6 +31,8 @@ export interface Opened {
 
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 const TABLE_COUNT = 6;
+/** LMDB's own name for it. */
+const DATA_FILE = "data.mdb";
 
 /** LMDB's own codes that say that the file is not sound. */
 const CORRUPT_CODES: ReadonlySet<unknown> = new Set([-30793, -30794, -30796, -30797]);
@@ -38,11 +41,27 @@ const CORRUPT_CODES: ReadonlySet<unknown> = new Set([-30793, -30794, -30796, -30
 export async function openRoot(options: OpenOptions): Promise<Opened> {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
+    syncData(join(options.directory, DATA_FILE));
     root = openMapped(options.directory, options.mapSize ?? mapSizeFor(addressSpaceLimit()));
     return { root, tables: openTables(root, options.isNew) };
   } catch (error) {
     await root?.close();
     throw openFailure(options.directory, error);
+  }
+}
+
+/**
+ * Makes what an earlier process wrote durable, if it died before it could: LMDB takes what the file shows for committed,
+ * and readers would be told of what a power failure may yet take back.
+ */
+function syncData(file: string): void {
+  if (existsSync(file)) {
+    const fd = openSync(file, "r+");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 

@@ -13,21 +13,31 @@ export const NEVER: TimeUp = () => false;
 
 /** How many keys are read between two looks at the clock. */
 const KEYS_PER_LOOK = 64;
+/** Bytes that are as much work as a key: they are copied. */
+const BYTES_PER_KEY = 4096;
 /** How many keys LMDB counts by itself between two looks at the clock: well below a millisecond. */
 const KEYS_PER_COUNT = 10_000;
 
-/** Reads a range at once, within a transaction or a turn. */
-export function readRange(
-  tables: Tables,
-  request: RangeRequest,
-  options: { moment: Moment; revision: Revision },
-): RangeResult {
-  const read = new RangeRead(request);
-  read.slice(tables, options.moment, NEVER);
-  return read.result(options.revision);
+/** A read that can be done in slices, in several turns of the event loop. */
+export interface SlicedRead {
+  /** The oldest revision that it looks at, where that is not the newest. */
+  readonly oldest: Revision | undefined;
+  /**
+   * Reads on until all is read (true) or the time is up (false). `newest` must show the same state in every slice:
+   * "newest" in the first, the revision that it was in later ones.
+   */
+  slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean;
 }
 
-export class RangeRead {
+/** Reads a range at once, within a transaction; `revision` is the store's. */
+export function readRange(tables: Tables, request: RangeRequest, revision: Revision): RangeResult {
+  const read = new RangeRead(request);
+  read.slice(tables, "newest", NEVER);
+  return read.result(revision);
+}
+
+export class RangeRead implements SlicedRead {
+  readonly oldest: Revision | undefined;
   readonly #request: RangeRequest;
   /** How many key-values are worth keeping: no more than the limit, unless a filter or a sort is yet to come. */
   readonly #keep: number;
@@ -37,15 +47,14 @@ export class RangeRead {
 
   constructor(request: RangeRequest) {
     this.#request = request;
+    // Absent and 0 are the newest, and so is what etcd's own range takes for it: less than 0.
+    this.oldest = (request.revision ?? 0) > 0 ? request.revision : undefined;
     const limit = limitOf(request);
     this.#keep = request.countOnly === true ? 0 : isShaped(request) ? Number.POSITIVE_INFINITY : limit;
   }
 
-  /**
-   * Reads on until all is read (true) or the time is up (false). The moment of every slice must show the same state:
-   * "newest" in one slice, the revision that it was in later ones.
-   */
-  slice(tables: Tables, moment: Moment, timeUp: TimeUp): boolean {
+  slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean {
+    const moment = this.oldest ?? newest;
     if (this.#request.end === undefined) {
       this.#readOne(tables, moment);
       return true;
@@ -77,7 +86,7 @@ export class RangeRead {
     if (this.#isEnough(moment)) {
       return true;
     }
-    let met = 0;
+    let work = 0;
     for (const { key, record } of walk(tables, boundsOf(this.#request, this.#after), moment)) {
       this.#after = key;
       if (record !== undefined) {
@@ -86,8 +95,12 @@ export class RangeRead {
       if (this.#isEnough(moment)) {
         return true;
       }
-      if (++met % KEYS_PER_LOOK === 0 && timeUp()) {
-        return false;
+      work += 1 + (record?.length ?? 0) / BYTES_PER_KEY;
+      if (work >= KEYS_PER_LOOK) {
+        work = 0;
+        if (timeUp()) {
+          return false;
+        }
       }
     }
     this.#after = undefined;

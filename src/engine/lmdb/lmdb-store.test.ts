@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES, MAX_KEY_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
-import { mapSizeFor } from "./lmdb-open.ts";
+import { mapSizeFor, openRoot } from "./lmdb-open.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 
 const K = Buffer.from("k");
@@ -55,6 +55,25 @@ describe("LmdbStore", () => {
       await watching;
       expect(store.tables.keys.getBinary(K)).toEqual(value);
     }
+  });
+
+  it("write: what is under way is not seen by reads", async () => {
+    await store.write(({ keys }) => keys.putSync(K, Buffer.from("old")));
+    // Another opening of the same files: it reads within the callback, when nothing can be committed yet.
+    const reader = await openRoot({ directory, isNew: false });
+    const committed = () => {
+      reader.root.resetReadTxn();
+      return reader.tables.keys.getBinary(K)?.toString();
+    };
+    const seen: unknown[] = [];
+    await store.write(({ keys }) => {
+      keys.putSync(K, Buffer.from("new"));
+      seen.push(keys.getBinary(K)?.toString(), committed());
+    });
+    expect(seen).toEqual(["new", "old"]);
+    expect(store.tables.keys.getBinary(K)?.toString()).toBe("new");
+    expect(committed()).toBe("new");
+    await reader.root.close();
   });
 
   it("write: a callback that throws leaves nothing, and its error comes back", async () => {

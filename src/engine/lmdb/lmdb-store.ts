@@ -16,6 +16,7 @@ export class LmdbStore {
   #opened: Opened | undefined;
   #reopening: Promise<void> | undefined;
   #closed = false;
+  #fails = false;
   #onReopen: () => void = () => {};
 
   private constructor(options: LmdbStoreOptions, opened: Opened) {
@@ -68,10 +69,15 @@ export class LmdbStore {
           throw error;
         }
       });
+      this.#tell(undefined);
     } catch (error) {
-      const cause = thrown === undefined ? await commitCause(error) : thrown.error;
+      // Asked for in any case: the group's commit may have failed as well, and nobody else takes that promise up.
+      const cause = await commitCause(error);
+      if (thrown === undefined) {
+        this.#tell(cause);
+      }
       await this.#recover();
-      throw thrown === undefined ? storeUnavailable(this.#options.directory, cause) : cause;
+      throw thrown === undefined ? storeUnavailable(this.#options.directory, cause) : thrown.error;
     }
   }
 
@@ -80,6 +86,21 @@ export class LmdbStore {
     await this.#reopening?.catch(() => {});
     await this.#opened?.root.close();
     this.#opened = undefined;
+  }
+
+  /** Says once that writes fail, and once that they do not any more. */
+  #tell(failure: unknown): void {
+    const fails = failure !== undefined;
+    if (fails === this.#fails) {
+      return;
+    }
+    this.#fails = fails;
+    const { log, directory } = this.#options;
+    if (fails) {
+      log.error({ err: failure, directory }, "the store cannot be written: writes are refused until it can");
+    } else {
+      log.info({ directory }, "the store can be written again");
+    }
   }
 
   #mustBeOpen(): Opened {
@@ -103,20 +124,21 @@ export class LmdbStore {
       { directory: this.#options.directory },
       "LMDB gave up after a failed write: opening it anew",
     );
-    await opened.root.close();
-    await this.#reopen().catch((error: unknown) => {
+    await this.#reopen(opened).catch((error: unknown) => {
       this.#options.log.error({ err: error }, "LMDB could not be opened anew: it is tried again at the next request");
     });
   }
 
-  #reopen(): Promise<void> {
-    this.#reopening ??= this.#openAgain().finally(() => {
+  /** Whoever comes while one is under way waits for that, from the closing of `old` on: LMDB must not be open twice. */
+  #reopen(old?: Opened): Promise<void> {
+    this.#reopening ??= this.#openAgain(old).finally(() => {
       this.#reopening = undefined;
     });
     return this.#reopening;
   }
 
-  async #openAgain(): Promise<void> {
+  async #openAgain(old: Opened | undefined): Promise<void> {
+    await old?.root.close();
     if (this.#closed) {
       throw new MusterError("closed", "Open the engine first: it is closed");
     }

@@ -1,6 +1,10 @@
 /**
  * A transaction, as etcd's applier does it (server/etcdserver/apply.go): all compares first, nested ones too; then
  * everything that could be refused; then the operations in order.
+ *
+ * One that writes is one turn of the event loop from its first compare to its last operation, as LMDB lets nobody else
+ * write meanwhile: its ranges, a deletion of a very large range and the end of a lease with very many keys hold others
+ * up (docs/decisions/0002-lmdb.md has numbers). So do a transaction's compares over a very large range, always.
  */
 import { MusterError } from "../../base/errors.ts";
 import {
@@ -10,7 +14,6 @@ import {
   type Operation,
   type OperationResult,
   type PutRequest,
-  type RangeRequest,
   type Revision,
   type TxnRequest,
   type TxnResult,
@@ -18,7 +21,7 @@ import {
 import { type Choice, choose, chosen } from "./lmdb-compare.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
-import { readRange } from "./lmdb-range.ts";
+import { RangeRead, readRange, type SlicedRead, type TimeUp } from "./lmdb-range.ts";
 import type { State } from "./lmdb-schema.ts";
 import { keyValues, type Moment, readKey } from "./lmdb-snapshot.ts";
 
@@ -34,12 +37,69 @@ export function applyTxn(draft: Draft, request: TxnRequest): TxnResult {
   return { revision: draft.finish(), succeeded: choice.succeeded, results };
 }
 
-/** Answers a transaction that has no writes from one snapshot. Errors: `compacted`, `futureRevision`. */
-export function readTxn(tables: Tables, state: State, request: TxnRequest): TxnResult {
-  const choice = choose(tables, request);
-  checkRanges(state, choice);
-  const results = read(tables, state.revision, choice);
-  return { revision: state.revision, succeeded: choice.succeeded, results };
+/**
+ * A transaction that has no writes. Its compares are made when it is made, in one turn; its ranges are read in slices.
+ * Errors: `compacted`, `futureRevision`.
+ */
+export class TxnRead implements SlicedRead {
+  readonly oldest: Revision | undefined;
+  readonly #revision: Revision;
+  readonly #choice: Choice;
+  /** All ranges of the branches that are taken, in the order of their operations. */
+  readonly #reads: RangeRead[] = [];
+  #done = 0;
+
+  constructor(tables: Tables, state: State, request: TxnRequest) {
+    this.#revision = state.revision;
+    this.#choice = choose(tables, request);
+    checkRanges(state, this.#choice);
+    this.#gather(this.#choice);
+    const asked = this.#reads.flatMap(({ oldest }) => (oldest === undefined ? [] : [oldest]));
+    this.oldest = asked.length === 0 ? undefined : asked.reduce((a, b) => Math.min(a, b));
+  }
+
+  slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean {
+    for (let read = this.#reads[this.#done]; read !== undefined; read = this.#reads[this.#done]) {
+      if (!read.slice(tables, newest, timeUp)) {
+        return false;
+      }
+      this.#done++;
+      if (this.#done < this.#reads.length && timeUp()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** What was read, when all is. */
+  result(): TxnResult {
+    const results = this.#results(this.#choice, this.#reads.values());
+    return { revision: this.#revision, succeeded: this.#choice.succeeded, results };
+  }
+
+  #gather(choice: Choice): void {
+    for (const operation of choice.operations) {
+      if (operation.kind === "range") {
+        this.#reads.push(new RangeRead(operation.request));
+      } else {
+        this.#gather(chosen(choice, operation));
+      }
+    }
+  }
+
+  #results(choice: Choice, reads: Iterator<RangeRead, undefined>): OperationResult[] {
+    return choice.operations.map((operation) => {
+      if (operation.kind !== "range") {
+        const nested = chosen(choice, operation);
+        return { kind: "txn", succeeded: nested.succeeded, results: this.#results(nested, reads) };
+      }
+      const { value: read } = reads.next();
+      if (read === undefined) {
+        throw new MusterError("internal", "Report this defect: a range of a transaction was not read");
+      }
+      return { kind: "range", result: read.result(this.#revision) };
+    });
+  }
 }
 
 /** The revision that a range asks for, checked. Errors: `compacted` (details.compactRevision), `futureRevision`. */
@@ -112,7 +172,7 @@ function apply(draft: Draft, choice: Choice): OperationResult[] {
 function applyOne(draft: Draft, choice: Choice, operation: Operation): OperationResult {
   switch (operation.kind) {
     case "range":
-      return rangeResult(draft.tables, draft.currentRevision, operation.request);
+      return { kind: "range", result: readRange(draft.tables, operation.request, draft.currentRevision) };
     case "put":
       return put(draft, operation.request);
     case "deleteRange":
@@ -122,25 +182,6 @@ function applyOne(draft: Draft, choice: Choice, operation: Operation): Operation
       return { kind: "txn", succeeded: nested.succeeded, results: apply(draft, nested) };
     }
   }
-}
-
-function read(tables: Tables, revision: Revision, choice: Choice): OperationResult[] {
-  return choice.operations.map((operation) => {
-    if (operation.kind === "range") {
-      return rangeResult(tables, revision, operation.request);
-    }
-    const nested = chosen(choice, operation);
-    return { kind: "txn", succeeded: nested.succeeded, results: read(tables, revision, nested) };
-  });
-}
-
-function rangeResult(tables: Tables, revision: Revision, request: RangeRequest): OperationResult {
-  return { kind: "range", result: readRange(tables, request, { moment: momentOf(request), revision }) };
-}
-
-/** What a range reads; absent and 0 are the newest, and so is what etcd's own range takes for it: less than 0. */
-export function momentOf(request: RangeRequest): Moment {
-  return request.revision === undefined || request.revision <= 0 ? "newest" : request.revision;
 }
 
 function put(draft: Draft, request: PutRequest): OperationResult {

@@ -177,7 +177,10 @@ class Group {
   }
 }
 
-/** Whether it comes from LMDB or the system: those carry a code. */
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && "code" in error;
+/** Whether it comes from LMDB or the system: LMDB's codes are numbers, and ERR_ is what Node calls errors of its caller. */
+export function isSystemError(error: unknown): boolean {
+  if (!(error instanceof Error && "code" in error)) {
+    return false;
+  }
+  return typeof error.code === "number" || (typeof error.code === "string" && !error.code.startsWith("ERR_"));
 }

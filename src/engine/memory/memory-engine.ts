@@ -16,7 +16,7 @@ import type {
 import { type Change, deletion, type History, stateAt } from "./memory-history.ts";
 import { checkRevision, type Moment, readRange } from "./memory-range.ts";
 import { applyTxn } from "./memory-txn.ts";
-import { checkKeys, checkTxn } from "./memory-txn-check.ts";
+import { checkKeys, checkTxn, checkWhole } from "./memory-txn-check.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 
 /** The longest time that setTimeout can wait. */
@@ -59,6 +59,7 @@ class MemoryEngine implements Engine {
   async range(request: RangeRequest): Promise<RangeResult> {
     this.#enter();
     checkKeys(request);
+    checkWhole(request.revision);
     return readRange(this.#moment, request);
   }
 
@@ -73,6 +74,7 @@ class MemoryEngine implements Engine {
   watch(request: WatchRequest): Watch {
     this.#enter();
     checkKeys(request);
+    checkWhole(request.startRevision);
     const watch = new MemoryWatch(
       request,
       () => this.#moment,
@@ -84,6 +86,7 @@ class MemoryEngine implements Engine {
 
   async compact(revision: Revision): Promise<void> {
     this.#enter();
+    checkWhole(revision);
     if (revision <= this.#moment.compactRevision) {
       throw new MusterError(
         "compacted",

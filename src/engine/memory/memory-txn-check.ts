@@ -1,7 +1,7 @@
 import { type Bytes, equalBytes } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_KEY_BYTES, MAX_TXN_OPERATIONS } from "../../base/limits.ts";
-import type { DeleteRangeRequest, KeyRange, Operation, PutRequest, TxnRequest } from "../model.ts";
+import type { DeleteRangeRequest, KeyRange, Operation, PutRequest, Revision, TxnRequest } from "../model.ts";
 import { inRange } from "./memory-history.ts";
 
 /**
@@ -38,6 +38,9 @@ function checkOperation(operation: Operation, nestedLimit: number): void {
       checkPut(operation.request);
       break;
     case "range":
+      checkKeys(operation.request);
+      checkWhole(operation.request.revision);
+      break;
     case "deleteRange":
       checkKeys(operation.request);
       break;
@@ -48,6 +51,13 @@ function checkOperation(operation: Operation, nestedLimit: number): void {
 export function checkKeys(range: KeyRange): void {
   if (range.key.length === 0 && range.end === undefined) {
     throw new MusterError("invalidArgument", 'give a key, not "": only the start of a range may be empty');
+  }
+}
+
+/** A revision is a whole number, where it is given. Error: `invalidArgument`. */
+export function checkWhole(revision: Revision | undefined): void {
+  if (revision !== undefined && !Number.isSafeInteger(revision)) {
+    throw new MusterError("invalidArgument", `give a whole number for a revision, not "${revision}"`);
   }
 }
 
