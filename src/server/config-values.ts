@@ -36,10 +36,16 @@ export const hostName = fromText((text) => {
   return host !== undefined && !text.includes(":") ? host.name : undefined;
 });
 
-export const truth = fromText((text) => ({ true: true, false: false })[text.toLowerCase()]);
+export const truth = fromText((text) => TRUTHS.get(text.toLowerCase()));
 
-/** A directory, made absolute from the working directory. */
-export const directory = fromText((text) => (text.includes("\0") ? undefined : resolve(text)));
+/** No object, which would know `constructor` too. */
+const TRUTHS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["false", false],
+]);
+
+/** A directory, made absolute from the working directory; an empty text would be that itself, and is mostly a slip. */
+export const directory = fromText((text) => (text === "" || text.includes("\0") ? undefined : resolve(text)));
 
 /** A whole number within bounds, both included. */
 export function wholeNumber(least: number, most: number) {

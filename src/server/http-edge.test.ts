@@ -99,6 +99,20 @@ describe("HttpEdge: the exchange", () => {
     await vi.waitFor(() => expect(signal.aborted).toBe(true));
   });
 
+  test("HttpEdge: of pipelined waits none goes on when the client has gone", async () => {
+    const signals: AbortSignal[] = [];
+    const { publicUrl } = await serve(
+      faceOf(async ({ signal }) => {
+        signals.push(signal);
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      }),
+    );
+    const client = rawHttp(publicUrl, "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50));
+    await vi.waitFor(() => expect(signals.length).toBeGreaterThan(0));
+    client[Symbol.dispose]();
+    await vi.waitFor(() => expect(signals.filter((signal) => !signal.aborted)).toEqual([]));
+  });
+
   test("HttpEdge: the signal does not abort once the answer is through", async () => {
     const seen: AbortSignal[] = [];
     const { publicUrl } = await serve(

@@ -68,7 +68,8 @@ export class HttpExchange implements Exchange {
     if (this.#aborter !== undefined) return this.#aborter.signal;
     const aborter = new AbortController();
     this.#aborter = aborter;
-    if (this.#waits.over || this.response.destroyed) {
+    // No `close` comes of an answer whose turn came when its socket had gone.
+    if (this.#waits.over || this.response.destroyed || this.request.socket.destroyed) {
       this.abort();
       return aborter.signal;
     }

@@ -36,16 +36,19 @@ function run(options: { face?: HttpFace; compose?: () => Promise<Composition>; l
 }
 
 describe("runService", () => {
-  test.each(["SIGTERM", "SIGINT"] as const)("runService: %s ends it cleanly, the store last", async (signal) => {
-    const { control, close, ended, ready } = run();
-    const { addresses } = await ready;
-    expect(close).not.toHaveBeenCalled();
-    control.emit(signal);
-    await ended;
-    expect(close).toHaveBeenCalledTimes(1);
-    expect(control.exit).not.toHaveBeenCalled();
-    await expect(fetch(addresses.publicUrls[0] ?? "")).rejects.toThrow();
-  });
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "runService: %s ends it cleanly, the store last",
+    async (signal) => {
+      const { control, close, ended, ready } = run();
+      const { addresses } = await ready;
+      expect(close).not.toHaveBeenCalled();
+      control.emit(signal);
+      await ended;
+      expect(close).toHaveBeenCalledTimes(1);
+      expect(control.exit).not.toHaveBeenCalled();
+      await expect(fetch(addresses.publicUrls[0] ?? "")).rejects.toThrow();
+    },
+  );
 
   test("runService: a long poll that waits is ended by a signal", async () => {
     const begun = deferred();

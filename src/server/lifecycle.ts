@@ -18,14 +18,15 @@ export interface LifecycleOptions extends ServiceOptions {
   readonly onReady: (service: Service) => void;
 }
 
-type StopSignal = "SIGTERM" | "SIGINT";
+/** SIGHUP comes when the terminal that Muster runs in is closed. */
+type StopSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
 type FatalEvent = "uncaughtException" | "unhandledRejection";
 
-const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const satisfies readonly StopSignal[];
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const satisfies readonly StopSignal[];
 const FATAL_EVENTS = ["uncaughtException", "unhandledRejection"] as const satisfies readonly FatalEvent[];
 
 /**
- * Runs the service until SIGTERM or SIGINT; resolves when it has stopped, within STOP_DEADLINE_MS of the signal. A
+ * Runs the service until SIGTERM, SIGINT or SIGHUP; resolves when it has stopped, within STOP_DEADLINE_MS of the signal. A
  * second signal ends the process at once with 128 + its number. Errors: those of Service.start; `internal` when
  * stopping took too long.
  */

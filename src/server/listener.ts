@@ -11,6 +11,7 @@ import {
 import type { Log } from "../base/log.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
+import { Pipeline } from "./pipeline.ts";
 
 export interface ListenerOptions {
   readonly address: ListenAddress;
@@ -39,8 +40,9 @@ export class Listener {
   /** Errors: `addressInUse`; `configInvalid` where the address is not this machine's or is not allowed. */
   static async open(options: ListenerOptions): Promise<Listener> {
     const limit = new ConnectionLimit({ max: options.maxConnections, log: options.log });
+    const pipeline = new Pipeline({ handle: options.handle });
     const server = createServer(SERVER_OPTIONS, (request, response) => {
-      if (!limit.refuses(request, response)) options.handle(request, response);
+      if (!limit.refuses(request, response)) pipeline.take(request, response);
     });
     server.maxHeadersCount = MAX_HEADERS;
     limit.watch(server);

@@ -112,6 +112,8 @@ export interface TreeWatchRequest {
   readonly recursive: boolean;
   /** Events with modifiedIndex ≥ this; absent or 0: only what comes after the call. */
   readonly waitIndex?: Revision;
+  /** Only from the latest events, which are in memory: else `eventIndexCleared`, though the engine may know older ones. */
+  readonly recentOnly?: boolean;
 }
 
 /** A running watch on the tree. */
@@ -125,7 +127,7 @@ export interface TreeWatch extends AsyncIterable<TreeEvent> {
 export interface TreeStore {
   /** Errors: `nodeNotFound`, `notDirectory`; details.path says which node, details.index the store's index. */
   get(path: TreePath, options: { readonly recursive: boolean; readonly sorted: boolean }): Promise<TreeReading>;
-  /** Errors: those of the v2 tree (errors.ts: v2 codes), with details.index; `contention`; the engine's. */
+  /** Errors: those of the v2 tree (errors.ts: v2 codes), with details.index; `keyTooLong`; `contention`; the engine's. */
   write(command: WriteCommand): Promise<TreeEvent>;
   /** Error: `eventIndexCleared` with details.oldestIndex and details.index, where history from waitIndex on is gone. */
   watch(request: TreeWatchRequest): Promise<TreeWatch>;

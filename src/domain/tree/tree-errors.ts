@@ -5,6 +5,7 @@
 import { type ErrorCode, MusterError } from "../../base/errors.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
+import { MAX_PATH_BYTES } from "./tree-layout.ts";
 
 type TreeErrorCode = Extract<
   ErrorCode,
@@ -32,6 +33,12 @@ export function pathError(code: keyof typeof SENTENCES, path: TreePath, index: R
   return new MusterError(code, `${SENTENCES[code]}: ${JSON.stringify(path)}`, {
     details: { path, cause: path, index },
   });
+}
+
+/** A path that the store has no room for. */
+export function pathTooLong(path: TreePath): MusterError {
+  const size = Buffer.byteLength(path);
+  return new MusterError("keyTooLong", `Use a shorter path: it has ${size} bytes, the tree takes ${MAX_PATH_BYTES}`);
 }
 
 /** A condition of compareAndSwap or compareAndDelete that does not hold; `cause` has the pairs that differ. */

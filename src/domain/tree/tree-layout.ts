@@ -7,6 +7,7 @@
  *   00 "f" PATH          a file's side record: {created, expires}
  */
 import { type Bytes, utf8 } from "../../base/bytes.ts";
+import { MAX_KEY_BYTES } from "../../base/limits.ts";
 import type { KeyRange } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { parsePath, ROOT } from "./tree-path.ts";
@@ -18,6 +19,10 @@ const DIRECTORY_PREFIX = "\0d";
 const EXPIRY_PREFIX: Bytes = Buffer.from([0, 0x65]);
 const FILE_PREFIX = "\0f";
 const TIME_BYTES = 8;
+
+/** The longest path that v2 writes, in bytes: with all that any of the keys above puts before it, it still is a key. */
+export const MAX_PATH_BYTES =
+  MAX_KEY_BYTES - Math.max(EXPIRY_PREFIX.length + TIME_BYTES, DIRECTORY_PREFIX.length, FILE_PREFIX.length);
 
 /** The three places below which a directory's content lies: files, their side records, directories. */
 export type Space = "key" | "file" | "directory";

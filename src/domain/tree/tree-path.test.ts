@@ -4,6 +4,7 @@ import { utf8 } from "../../base/bytes.ts";
 import {
   ancestorsOf,
   childPath,
+  cutPath,
   isBelow,
   isClean,
   isHidden,
@@ -87,8 +88,30 @@ describe("pathOfKey", () => {
     expect(pathOfKey(utf8(key))).toBeUndefined();
   });
 
+  it("names no file for a key that begins with a byte order mark: no path does", () => {
+    expect(pathOfKey(utf8("\ufeff/a"))).toBeUndefined();
+  });
+
   it("names no file for a key that is no UTF-8, but does for one that holds U+FFFD", () => {
     expect(pathOfKey(Buffer.from([0x2f, 0xff]))).toBeUndefined();
     expect(pathOfKey(utf8("/\ufffd"))).toBe("/\ufffd");
+  });
+});
+
+describe("cutPath", () => {
+  it("leaves what fits as it is, and of what does not the names until it does not fit", () => {
+    expect(cutPath(parsePath("/ab/cd"), 6)).toBe("/ab/cd");
+    expect(cutPath(parsePath("/ab/cd/ef/gh"), 6)).toBe("/ab/cd/ef");
+    expect(cutPath(parsePath("/ab/cdefgh"), 6)).toBe("/ab/cdefgh");
+  });
+
+  it("gives a path that is too long in bytes where the whole one is, and a beginning of it", () => {
+    fc.assert(
+      fc.property(messy.map(parsePath), fc.nat(12), (path, bytes) => {
+        const cut = cutPath(path, bytes);
+        expect(Buffer.byteLength(cut) > bytes).toBe(Buffer.byteLength(path) > bytes);
+        expect(cut === path || isBelow(path, cut)).toBe(true);
+      }),
+    );
   });
 });

@@ -61,6 +61,17 @@ export function ancestorsOf(path: TreePath): readonly TreePath[] {
   return ancestors;
 }
 
+/**
+ * A path that fits into `bytes` as it is; of a longer one the beginning that is too long by its last name. Where no key
+ * can be longer both are missing for the same reason, and the short one is soon looked for.
+ */
+export function cutPath(path: TreePath, bytes: number): TreePath {
+  if (Buffer.byteLength(path) <= bytes) return path;
+  // Counted in characters: none has less than a byte, so that what is left is too long still.
+  const slash = path.indexOf("/", bytes + 1);
+  return slash === -1 ? path : (path.slice(0, slash) as TreePath);
+}
+
 /** Whether `path` lies below `directory` (and is not itself it). */
 export function isBelow(path: TreePath, directory: TreePath): boolean {
   return path !== directory && path.startsWith(directory === ROOT ? "/" : `${directory}/`);

@@ -44,11 +44,11 @@ export class TreeWatcher {
    * Begins a watch. Nothing after its `index` is missed: what the engine has told meanwhile is in the history, the rest
    * comes. Error: `eventIndexCleared`.
    */
-  async watch({ path, recursive, waitIndex = 0 }: TreeWatchRequest): Promise<TreeWatch> {
+  async watch({ path, recursive, waitIndex = 0, recentOnly = false }: TreeWatchRequest): Promise<TreeWatch> {
     const { revision: index, compactRevision } = await this.#options.engine.status();
     const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
     if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest));
-    if (interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
+    if (recentOnly || interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
     return this.#watchFromEngine(interest);
   }
 
@@ -85,8 +85,10 @@ export class TreeWatcher {
   }
 
   async #run(): Promise<void> {
+    let broken = false;
     while (!this.#closed) {
       try {
+        if (broken) await this.#beginAnew();
         for await (const message of this.#watch) {
           if (message.kind === "events") await this.#take(message);
         }
@@ -94,7 +96,10 @@ export class TreeWatcher {
         return;
       } catch (error) {
         if (this.#closed || isMusterError(error, "closed")) return;
-        await this.#beginAnew(error);
+        broken = true;
+        this.#watch.close();
+        this.#options.onFailure(error);
+        await this.#pause();
       }
     }
   }
@@ -104,10 +109,7 @@ export class TreeWatcher {
     for (const expires of expiriesIn(change)) this.#options.onExpiry(expires);
   }
 
-  async #beginAnew(error: unknown): Promise<void> {
-    this.#watch.close();
-    this.#options.onFailure(error);
-    await this.#pause();
+  async #beginAnew(): Promise<void> {
     this.#watch = this.#options.engine.watch(EVERY_KEY);
     const revision = await this.#watch.createdRevision;
     this.#hub.restart(revision, clearedError(revision, revision + 1, revision));

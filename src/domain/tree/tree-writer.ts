@@ -10,8 +10,8 @@ import type { Compare, Revision } from "../../engine/model.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
-import { pathError } from "./tree-errors.ts";
-import { ACTION_KEY, keyInSpace, type Space } from "./tree-layout.ts";
+import { pathError, pathTooLong } from "./tree-errors.ts";
+import { ACTION_KEY, keyInSpace, MAX_PATH_BYTES, type Space } from "./tree-layout.ts";
 import { childPath, parentOf } from "./tree-path.ts";
 import { eventOf, type Plan, type PlannedCommand, planWrite } from "./tree-plan.ts";
 import { expiredFile, type Found, firstExpired, firstMissing, isEmpty, type Located, locate } from "./tree-read.ts";
@@ -54,6 +54,7 @@ export class TreeWriter {
    * up in order, and newcomers behind them, so that a hot key starves nobody of this process.
    */
   async write(command: WriteCommand, rider: Rider | undefined): Promise<TreeEvent> {
+    refuseTooLong(command);
     const attempt: Attempt = { command, rider, lastGuess: 0, guesses: 0 };
     const key = rivalry(command, rider !== undefined);
     if (!this.#queue.isBusy(key)) {
@@ -158,6 +159,12 @@ export class TreeWriter {
     if (await isEmpty(engine, path, revision)) return true;
     throw pathError("directoryNotEmpty", path, located.revision);
   }
+}
+
+/** Before anything is read: a path has as many directories above it as it has names, and each costs several keys. */
+function refuseTooLong({ kind, path }: WriteCommand): void {
+  const written = kind === "createInOrder" ? childPath(path, "0".repeat(IN_ORDER_DIGITS)) : path;
+  if (Buffer.byteLength(written) > MAX_PATH_BYTES) throw pathTooLong(written);
 }
 
 /** Writers with the same text get in each other's way: a rider mostly guards something that siblings share. */

@@ -1,6 +1,7 @@
 /** The v2 tree over an engine: what etcd v2 calls its store. */
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
+import { MAX_KEY_BYTES } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type {
   Rider,
@@ -15,6 +16,7 @@ import type {
 } from "./model.ts";
 import { pathError } from "./tree-errors.ts";
 import { listDirectory } from "./tree-list.ts";
+import { cutPath } from "./tree-path.ts";
 import { expiredFile, firstExpired, firstMissing, type Located, locate, nodeOf } from "./tree-read.ts";
 import { TreeSweeper } from "./tree-sweeper.ts";
 import { TreeWatcher } from "./tree-watcher.ts";
@@ -81,7 +83,7 @@ export class Tree implements TreeStore {
 
   async #get(path: TreePath, { recursive }: { readonly recursive: boolean }): Promise<TreeReading> {
     const now = this.#clock.now();
-    const located = await this.#locate(path);
+    const located = await this.#locate(cutPath(path, MAX_KEY_BYTES));
     const { target, revision: index } = located;
     const over = firstExpired(located, now);
     if (over !== undefined) throw pathError("nodeNotFound", over.path, index);

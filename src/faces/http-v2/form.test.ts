@@ -1,7 +1,11 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { text, utf8 } from "../../base/bytes.ts";
-import { unescapeBytes } from "./form.ts";
+import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
+import type { Exchange } from "../face.ts";
+import { type Form, readForm, unescapeBytes } from "./form.ts";
 
 describe("unescapeBytes", () => {
   it("undoes what encodeURIComponent does", () => {
@@ -23,5 +27,47 @@ describe("unescapeBytes", () => {
 
   it.each(["%", "%4", "%zz", "a%4g"])("refuses %j", (encoded) => {
     expect(() => unescapeBytes(utf8(encoded))).toThrow(/invalid URL escape/);
+  });
+});
+
+function read(parts: { readonly query?: string; readonly body?: string }): Promise<Form> {
+  const request = new IncomingMessage(new Socket());
+  request.method = "PUT";
+  request.headers["content-type"] = "application/x-www-form-urlencoded";
+  request.push(parts.body ?? "");
+  request.push(null);
+  const exchange: Exchange = {
+    request,
+    response: new ServerResponse(request),
+    peer: { address: "", host: undefined, scheme: "http" },
+    path: "/k",
+    query: parts.query ?? "",
+    signal: new AbortController().signal,
+  };
+  return readForm(exchange);
+}
+
+describe("readForm", () => {
+  it("the body goes before the query, the first of a repeated field before the others", async () => {
+    const form = await read({ body: "&a=1&a=2&%62=3", query: "a=4&c" });
+    expect(["a", "b", "c", "d"].map((name) => form.first(name))).toEqual(["1", "3", "", undefined]);
+  });
+
+  it("takes many fields and refuses more, empty ones too", async () => {
+    const most = "x&".repeat(MAX_FORM_FIELDS - 1);
+    expect((await read({ body: `${most}value=1` })).first("value")).toBe("1");
+    const refused = { code: "invalidField", details: { v2Code: 210, cause: "there are more than 1000 fields" } };
+    await expect(read({ body: `${most}x&value=1` })).rejects.toMatchObject(refused);
+    await expect(read({ query: `${most}x&value=1` })).rejects.toMatchObject(refused);
+    await expect(read({ body: "&".repeat(MAX_FORM_FIELDS + 1) })).rejects.toMatchObject(refused);
+  });
+
+  it.each([
+    ["distinct fields", Array.from({ length: 300_000 }, (_none, place) => place.toString(36)).join("&")],
+    ["separators", "&".repeat(V2_BODY_BYTES)],
+  ])("is soon done with the largest body of %s", async (_what, body) => {
+    const begun = performance.now();
+    await expect(read({ body })).rejects.toThrow();
+    expect(performance.now() - begun).toBeLessThan(150);
   });
 });

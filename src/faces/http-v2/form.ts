@@ -1,7 +1,7 @@
 /** Form fields of a request, as Go's net/http reads them for etcd: from the body of PUT and POST, and from the query. */
 import { type Bytes, NO_BYTES, text } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
-import { V2_BODY_BYTES } from "../../base/limits.ts";
+import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
 import type { Exchange } from "../face.ts";
 
 const FORM_TYPE = "application/x-www-form-urlencoded";
@@ -21,7 +21,7 @@ export interface Form {
   bytes(name: string): Bytes | undefined;
 }
 
-/** Reads query and body. Errors: `invalidField` (a malformed percent sign), `tooLarge`. */
+/** Reads query and body. Errors: `invalidField` (a malformed percent sign, or too many fields), `tooLarge`. */
 export async function readForm(exchange: Exchange): Promise<Form> {
   const { request, query } = exchange;
   const fields = new Map<string, Bytes>();
@@ -63,12 +63,23 @@ function tooLarge(request: Exchange["request"], limit: number): MusterError {
 }
 
 function addFields(fields: Map<string, Bytes>, encoded: Bytes): void {
+  let separated = 0;
   for (let start = 0; start < encoded.length; ) {
+    // Empty ones count too: finding them costs as much.
+    if (++separated > MAX_FORM_FIELDS) throw tooManyFields();
     const ampersand = encoded.indexOf(AMPERSAND, start);
     const end = ampersand === -1 ? encoded.length : ampersand;
     if (end > start) addField(fields, encoded.subarray(start, end));
     start = end + 1;
   }
+}
+
+function tooManyFields(): MusterError {
+  return invalidForm("Send the fields of one request only", `there are more than ${MAX_FORM_FIELDS} fields`);
+}
+
+function invalidForm(whatToDo: string, cause: string): MusterError {
+  return new MusterError("invalidField", `${whatToDo}: ${cause}`, { details: { v2Code: 210, cause } });
 }
 
 function addField(fields: Map<string, Bytes>, pair: Bytes): void {
@@ -102,8 +113,7 @@ function hexByte(encoded: Bytes, percent: number): number {
   const low = hexDigit(encoded[percent + 2]);
   if (high !== -1 && low !== -1) return high * 16 + low;
   const shown = JSON.stringify(text(encoded.subarray(percent, percent + 3)));
-  const cause = `invalid URL escape ${shown}`;
-  throw new MusterError("invalidField", `Write percent signs as %25: ${cause}`, { details: { v2Code: 210, cause } });
+  throw invalidForm("Write percent signs as %25", `invalid URL escape ${shown}`);
 }
 
 function hexDigit(byte: number | undefined): number {

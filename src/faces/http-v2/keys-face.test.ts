@@ -1,7 +1,8 @@
 import { once } from "node:events";
-import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
+import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { rawHttp } from "../../../test/support/raw-http.ts";
 import { systemClock } from "../../base/clock.ts";
 import { V2_BODY_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
@@ -22,14 +23,17 @@ let server: Server;
 let agent: Agent;
 let stop: AbortController;
 let failures: unknown[];
+let responses: ServerResponse[];
 
 beforeEach(async () => {
   engine = openMemoryEngine();
   tree = await Tree.open({ engine, clock: systemClock, log: silentLog });
   stop = new AbortController();
   failures = [];
+  responses = [];
   const face = new KeysFace({ storeFor: () => tree, clock: systemClock, clusterId: "0123456789abcdef" });
   server = createServer((incoming, response) => {
+    responses.push(response);
     const [path = "/", query = ""] = (incoming.url ?? "/").split("?");
     const gone = new AbortController();
     response.once("close", () => gone.abort());
@@ -168,6 +172,33 @@ describe("KeysFace", () => {
       expect(JSON.parse(await told)).toMatchObject({ node: { key: `/d/${name}` } });
     }
     stream.destroy();
+  });
+
+  it("a stream whose reader is slow leaves no listeners behind, however many events it had to wait with", async () => {
+    const stream = await open("GET", "/v2/keys/k?wait=true&stream=true");
+    const value = "x".repeat(500_000);
+    for (let place = 0; place < 12; place++) await ask("PUT", "/v2/keys/k", { form: `value=${value}` });
+    let received = 0;
+    for await (const chunk of stream) {
+      received += chunk.length;
+      if (received > 11 * 2 * value.length) break;
+    }
+    const [response] = responses;
+    expect(response?.listenerCount("drain")).toBeLessThanOrEqual(1);
+    // The face's own, the test's, and once()'s for the event that is being sent.
+    expect(response?.listenerCount("close")).toBeLessThanOrEqual(3);
+    expect(response?.listenerCount("error")).toBeLessThanOrEqual(3);
+    stream.destroy();
+  });
+
+  it("a wait ends when its client goes, though it came with a body that nobody reads", async () => {
+    const { port } = server.address() as AddressInfo;
+    const head = "GET /v2/keys/k?wait=true HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n";
+    const client = rawHttp(`http://127.0.0.1:${port}`, head + "x".repeat(200_000));
+    await client.received(/200 OK/);
+    const closed = responses.map((response) => once(response, "close"));
+    client[Symbol.dispose]();
+    expect(await Promise.all(closed)).toHaveLength(1);
   });
 
   it("cuts waits when the service stops: an empty answer would be the end for a node that boots", async () => {

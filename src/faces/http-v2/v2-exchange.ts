@@ -57,6 +57,8 @@ async function answerWait(options: V2Exchange, request: Extract<V2Request, { kin
   const watch = await store.watch({ path, recursive, waitIndex });
   const close = () => watch.close();
   exchange.signal.addEventListener("abort", close, { once: true });
+  // A body that nobody reads stops the reading of the connection, and with it the news that the client has gone.
+  exchange.request.resume();
   try {
     if (exchange.signal.aborted) close();
     beginWait(exchange.response, watch.index, options);
@@ -88,7 +90,8 @@ async function streamEvents(options: V2Exchange, watch: TreeWatch): Promise<void
 async function sendEvent({ exchange, clock }: V2Exchange, event: TreeEvent): Promise<void> {
   const { response, signal } = exchange;
   if (response.write(eventJson(event, clock.now())) || signal.aborted) return;
-  await Promise.race([once(response, "drain", { signal }), once(response, "close", { signal })]);
+  // The signal tells that the client has gone as well: a second listener would stay behind after each event.
+  await once(response, "drain", { signal });
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { utf8 } from "../../base/bytes.ts";
 import type { DirectoryNode, FileNode } from "../../domain/tree/model.ts";
 import { parsePath, ROOT } from "../../domain/tree/tree-path.ts";
-import { errorJson, eventJson, goText, goTime, readingJson } from "./v2-json.ts";
+import { errorJson, eventJson, goTime, readingJson } from "./v2-json.ts";
 
 const NOW = Date.UTC(2026, 0, 2, 3, 4, 5, 600);
 
@@ -72,17 +72,5 @@ describe("goTime", () => {
     [Date.UTC(2026, 0, 2, 3, 4, 50), "2026-01-02T03:04:50Z"],
   ])("prints %d as %s", (ms, printed) => {
     expect(goTime(ms)).toBe(printed);
-  });
-});
-
-describe("goText", () => {
-  it.each([
-    [[0x41, 0xe9, 0x98], "A\ufffd\ufffd"],
-    [[0xe9, 0x98, 0xdf, 0x41], "\ufffd\ufffd\ufffdA"],
-    [[0xed, 0xa0, 0x80], "\ufffd\ufffd\ufffd"],
-    [[0xef, 0xbf, 0xbd, 0xff], "\ufffd\ufffd"],
-    [[0xf0, 0x9f, 0x98, 0x80, 0x80], "\u{1f600}\ufffd"],
-  ])("replaces each byte of %j that is no UTF-8", (bytes, plain) => {
-    expect(goText(Uint8Array.from(bytes))).toBe(plain);
   });
 });

@@ -2,11 +2,9 @@
  * v2's JSON, byte for byte as Go's encoding/json writes etcd's structs: their order of fields, what they omit when it
  * is empty, and the escapes of <, > and &.
  */
-import { type Bytes, equalBytes, text, utf8 } from "../../base/bytes.ts";
 import type { FileNode, TreeEvent, TreeNode } from "../../domain/tree/model.ts";
 import { ROOT } from "../../domain/tree/tree-path.ts";
-
-const ESCAPED_BY_GO = /[<>&\u2028\u2029]/g;
+import { goQuoted, goText } from "./go-text.ts";
 
 /** An answer to a get. `now`: ms since 1970, from which times to live are counted. */
 export function readingJson(node: TreeNode, now: number): string {
@@ -29,8 +27,8 @@ export function errorJson(error: {
   readonly cause: string;
   readonly index: number;
 }): string {
-  const cause = error.cause === "" ? "" : `,"cause":${quote(error.cause)}`;
-  return `{"errorCode":${error.errorCode},"message":${quote(error.message)}${cause},"index":${error.index}}\n`;
+  const cause = error.cause === "" ? "" : `,"cause":${goQuoted(error.cause)}`;
+  return `{"errorCode":${error.errorCode},"message":${goQuoted(error.message)}${cause},"index":${error.index}}\n`;
 }
 
 /** A time as Go prints it in RFC 3339: UTC, the fraction of a second without zeros at its end. */
@@ -40,7 +38,7 @@ export function goTime(ms: number): string {
 
 /** `bare`: of a node that has gone the value is not shown. */
 function nodeJson(node: TreeNode, options: { readonly now: number; readonly bare: boolean }): string {
-  const key = node.path === ROOT ? "" : `"key":${quote(node.path)},`;
+  const key = node.path === ROOT ? "" : `"key":${goQuoted(node.path)},`;
   const content = node.kind === "file" ? valueField(node, options.bare) : '"dir":true,';
   const expiry = node.expires === undefined ? "" : expiryFields(node.expires, options.now);
   const nodes = node.kind === "directory" ? nodesField(node.nodes, options.now) : "";
@@ -50,7 +48,7 @@ function nodeJson(node: TreeNode, options: { readonly now: number; readonly bare
 }
 
 function valueField({ value }: FileNode, bare: boolean): string {
-  return bare ? "" : `"value":${quote(goText(value))},`;
+  return bare ? "" : `"value":${goQuoted(goText(value))},`;
 }
 
 function expiryFields(expires: number, now: number): string {
@@ -65,40 +63,4 @@ function nodesField(nodes: readonly TreeNode[] | undefined, now: number): string
 
 function asNamed({ path, createdIndex, modifiedIndex }: TreeNode): FileNode {
   return { kind: "file", path, value: new Uint8Array(0), createdIndex, modifiedIndex };
-}
-
-const REPLACEMENT = "\ufffd";
-
-/** Bytes as text; of what is no UTF-8 Go replaces each byte, where others replace what looks like the start of a character. */
-export function goText(bytes: Bytes): string {
-  const plain = text(bytes);
-  return plain.includes(REPLACEMENT) ? replaceEachByte(bytes) : plain;
-}
-
-function replaceEachByte(bytes: Bytes): string {
-  let plain = "";
-  for (let place = 0; place < bytes.length; ) {
-    const encoded = bytes.subarray(place, place + characterLength(bytes[place] ?? 0));
-    const character = text(encoded);
-    const isSound = equalBytes(utf8(character), encoded);
-    plain += isSound ? character : REPLACEMENT;
-    place += isSound ? encoded.length : 1;
-  }
-  return plain;
-}
-
-/** How many bytes a character has that begins with this byte; 1 for a byte that begins none. */
-function characterLength(first: number): number {
-  if (first >= 0xf0) return 4;
-  if (first >= 0xe0) return 3;
-  return first >= 0xc0 ? 2 : 1;
-}
-
-function quote(plain: string): string {
-  const quoted = JSON.stringify(plain);
-  return ESCAPED_BY_GO.test(quoted) ? quoted.replace(ESCAPED_BY_GO, escapeCharacter) : quoted;
-}
-
-function escapeCharacter(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
