@@ -146,7 +146,15 @@ test("a recursive wait at a token is answered by a first registration only", asy
   const waiting = fetch(`${url}?wait=true&recursive=true&waitIndex=${next}`);
   await put(`${url}/a1`, "a=http://10.0.0.2:2380");
   await put(`${url}/_state?prevExist=false`, "started");
-  await fetch(`${url}/a1`, { method: "DELETE" });
   await put(`${url}/b2?prevExist=false`, "b=http://10.0.0.3:2380");
   expect(await (await waiting).json()).toMatchObject({ action: "create", node: { value: "b=http://10.0.0.3:2380" } });
+});
+
+test("a recursive wait at a token is cut when a member is taken away, so that the node reads the list afresh", async () => {
+  await using muster = await MusterProcess.start();
+  const url = await muster.newToken(3);
+  await put(`${url}/a1?prevExist=false`, "a=http://10.0.0.1:2380");
+  const waiting = await fetch(`${url}?wait=true&recursive=true`);
+  expect((await fetch(`${url}/a1`, { method: "DELETE" })).status).toBe(200);
+  await expect(waiting.text()).rejects.toThrow();
 });

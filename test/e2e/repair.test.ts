@@ -32,22 +32,7 @@ function put(url: string, value: string): Promise<Response> {
 }
 
 await describeWithEtcd("the repair of a broken bootstrap", (binaries) => {
-  test("a waiting node does not notice that another's member is deleted", async () => {
-    await using scenario = await Scenario.start(binaries);
-    const discovery = await scenario.muster.newToken(4);
-    const waiting = await scenario.startNode({ name: "waiting", discovery });
-    const dead = await scenario.startNode({ name: "dead", discovery });
-    await waiting.waitForOutput(/waiting for more.*"needed-peers":2/, FORMING_TIMEOUT_MS);
-    await dead.stop();
-    await deleteMember(discovery, "dead");
-
-    // Whatever the deletion told the waiting node, it told it before this one came.
-    await scenario.startNode({ name: "next", discovery });
-    await waiting.waitForOutput(/waiting for more.*"needed-peers":1/, FORMING_TIMEOUT_MS);
-    expect(waiting.output()).not.toMatch(/duplicate/);
-  });
-
-  test("a lost machine's member is deleted, the one that waited is started again, and the cluster forms", async () => {
+  test("a lost machine's member is deleted: the node that had counted it forgets it, and the cluster forms", async () => {
     await using scenario = await Scenario.start(binaries);
     const discovery = await scenario.muster.newToken(3);
     const waiting = await scenario.startNode({ name: "waiting", discovery });
@@ -56,12 +41,11 @@ await describeWithEtcd("the repair of a broken bootstrap", (binaries) => {
     await lost.stop();
     await deleteMember(discovery, "lost");
 
-    // It has counted the lost one, as every etcd does; only a fresh start makes it forget.
-    await waiting.kill("SIGKILL");
-    await waiting.restart();
+    // Its wait was cut, so it reads the list afresh; nothing is done to it by hand.
     const others = await Promise.all(["new0", "new1"].map((name) => scenario.startNode({ name, discovery })));
     const cluster = scenario.clusterOf([waiting, ...others]);
     await cluster.whenHealthy(FORMING_TIMEOUT_MS);
+    expect(waiting.output()).not.toMatch(/duplicate/);
     expect(await cluster.members()).toEqual(cluster.nodes.map(({ name, peerUrl }) => `${name}=${peerUrl}`).sort());
     expect(await cluster.members()).toEqual(await registeredMembers(discovery));
   });

@@ -1,7 +1,7 @@
 /**
  * Waits below a token. A node that waits takes every event for a new member and dies of any other, and takes 401 for
  * the end; so a recursive wait at a token tells first registrations only, and a wait with an index is answered from
- * what the token holds, however much history is gone (shared design: Registry).
+ * what the token holds where the tree's latest events do not reach back (shared design: Registry).
  */
 import { utf8 } from "../../base/bytes.ts";
 import { isMusterError } from "../../base/errors.ts";
@@ -12,31 +12,33 @@ import type { Tree } from "../tree/tree.ts";
 import { childPath } from "../tree/tree-path.ts";
 import { memberRecordKey, readMemberRecord } from "./registry-layout.ts";
 import { readRegistryPath, type Token, tokenPath } from "./token.ts";
-import type { TokenState } from "./token-state.ts";
+import { readMembers } from "./token-state.ts";
 
 export interface WaitContext {
   readonly engine: Engine;
   readonly tree: Tree;
-  readonly state: TokenState;
+  readonly token: Token;
 }
 
-/** A recursive wait at a token: every member once, in order of first registration, from `waitIndex` on. */
-export async function watchMembers(
-  { engine, tree, state }: WaitContext,
-  request: TreeWatchRequest,
-): Promise<TreeWatch> {
-  const path = tokenPath(state.token);
-  const live = await tree.watch({ path, recursive: true, waitIndex: state.revision + 1 });
-  const from = request.waitIndex ?? 0;
-  const known = from === 0 ? [] : state.members.filter((member) => member.kv.createRevision >= from);
+/**
+ * A recursive wait at a token: every member that is still there, in order of first registration, from `waitIndex` on,
+ * less those that whoever waits must know already because they stood just before. It ends without an event when a
+ * member or the token goes.
+ */
+export async function watchMembers(context: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
+  const { known, live } = await openMemberWatch(context, request);
+  const from = request.waitIndex === undefined || request.waitIndex === 0 ? live.index + 1 : request.waitIndex;
   return {
-    index: state.revision,
+    index: live.index,
     close: () => live.close(),
     async *[Symbol.asyncIterator]() {
       try {
-        for (const { id, kv } of known) yield await registrationOf(engine, { token: state.token, id, kv });
+        for (const event of known) {
+          if (await isNews(context, event, from)) yield event;
+        }
         for await (const event of live) {
-          if (event.node.modifiedIndex >= from && isFirstRegistration(event)) yield event;
+          if (takesAway(context.token, event)) return;
+          if (isFirstRegistration(event) && (await isNews(context, event, from))) yield event;
         }
       } finally {
         live.close();
@@ -45,33 +47,44 @@ export async function watchMembers(
   };
 }
 
-/**
- * Any other wait below a token, as the tree does it; but where its history is gone, or the entry was put only once, it
- * is answered from the entry itself. Nodes wait so for their own entry, whose index may be long past.
- */
-export async function watchEntry({ engine, tree, state }: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
-  const from = request.waitIndex ?? 0;
-  if (from === 0 || from > state.revision) return tree.watch(request);
-  const entry = await entryAt(engine, request.path, state.revision);
-  const changed = entry !== undefined && entry.modRevision >= from;
-  if (changed && entry.version === 1)
-    return startingWith(await lastChange({ engine, tree, state }, request.path), { tree, state, request });
+/** From the tree's latest events where they reach back to the index; else from the members, then from now on. */
+async function openMemberWatch(
+  context: WaitContext,
+  { waitIndex = 0 }: TreeWatchRequest,
+): Promise<{ readonly known: readonly TreeEvent[]; readonly live: TreeWatch }> {
+  const { tree, engine, token } = context;
+  const watch = { path: tokenPath(token), recursive: true, recentOnly: true };
   try {
-    return await tree.watch(request);
+    return { known: [], live: await tree.watch({ ...watch, waitIndex }) };
   } catch (error) {
     if (!isMusterError(error, "eventIndexCleared")) throw error;
-    const known = changed ? await lastChange({ engine, tree, state }, request.path) : undefined;
-    return startingWith(known, { tree, state, request });
+    const { revision, members } = await readMembers(engine, token);
+    const live = await tree.watch({ ...watch, waitIndex: revision + 1 });
+    const since = members.filter(({ kv }) => kv.createRevision >= waitIndex);
+    return { known: await Promise.all(since.map(({ id, kv }) => registrationOf(context, id, kv))), live };
   }
 }
 
-async function startingWith(
-  known: TreeEvent | undefined,
-  { tree, state, request }: { readonly tree: Tree; readonly state: TokenState; readonly request: TreeWatchRequest },
-): Promise<TreeWatch> {
-  const live = await tree.watch({ ...request, waitIndex: state.revision + 1 });
+/**
+ * Any other wait below a token, as the tree does it from its latest events; where they do not reach back, it is answered
+ * from the entry itself. Nodes wait so for their own entry, whose index may be long past.
+ */
+export async function watchEntry(context: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
+  const { tree } = context;
+  try {
+    return await tree.watch({ ...request, recentOnly: true });
+  } catch (error) {
+    if (!isMusterError(error, "eventIndexCleared")) throw error;
+    const standing = await lastChange(context, request.path);
+    const known =
+      standing.event !== undefined && standing.event.index >= (request.waitIndex ?? 0) ? standing.event : undefined;
+    return startingWith(known, await tree.watch({ ...request, recentOnly: true, waitIndex: standing.index + 1 }));
+  }
+}
+
+function startingWith(known: TreeEvent | undefined, live: TreeWatch): TreeWatch {
   return {
-    index: state.revision,
+    index: live.index,
     close: () => live.close(),
     async *[Symbol.asyncIterator]() {
       try {
@@ -84,16 +97,20 @@ async function startingWith(
   };
 }
 
-async function entryAt(engine: Engine, path: TreePath, revision: Revision): Promise<KeyValue | undefined> {
-  const { kvs } = await engine.range({ key: utf8(path), revision });
-  return kvs[0];
-}
-
-async function lastChange({ engine, tree, state }: WaitContext, path: TreePath): Promise<TreeEvent> {
-  const { node } = await tree.get(path, { recursive: false, sorted: false });
-  const target = readRegistryPath(path);
-  const action = target.kind === "member" ? await registrationAction(engine, state.token, target.id) : "set";
-  return { action, node, index: node.modifiedIndex };
+/** The entry as it stands, as the event of its last change; no event where there is none. */
+async function lastChange(
+  { engine, tree, token }: WaitContext,
+  path: TreePath,
+): Promise<{ readonly index: Revision; readonly event: TreeEvent | undefined }> {
+  try {
+    const { node, index } = await tree.get(path, { recursive: false, sorted: false });
+    const target = readRegistryPath(path);
+    const action = target.kind === "member" ? await registrationAction(engine, token, target.id) : "set";
+    return { index, event: { action, node, index: node.modifiedIndex } };
+  } catch (error) {
+    if (!isMusterError(error, "nodeNotFound")) throw error;
+    return { index: Number(error.details.index), event: undefined };
+  }
 }
 
 function isFirstRegistration(event: TreeEvent): boolean {
@@ -102,11 +119,34 @@ function isFirstRegistration(event: TreeEvent): boolean {
   return readRegistryPath(event.node.path).kind === "member";
 }
 
+/**
+ * Whether the token, or a member of it, goes. Whoever waits may have counted that member already, and would start a
+ * cluster with it: its wait is cut, for a node whose connection breaks reads the list afresh (etcd 2.1 to 3.6,
+ * discovery.go: waitNodesRetry).
+ */
+function takesAway(token: Token, { action, node }: TreeEvent): boolean {
+  if (action !== "delete" && action !== "compareAndDelete" && action !== "expire") return false;
+  const target = readRegistryPath(node.path);
+  return node.path === tokenPath(token) || (target.kind === "member" && node.kind === "file");
+}
+
+/** Whether the member of a registration is there by it still, and was not there when the wait's index had not come. */
+async function isNews({ engine }: WaitContext, { node }: TreeEvent, from: Revision): Promise<boolean> {
+  const key = utf8(node.path);
+  const now = await engine.range({ key });
+  if (now.kvs[0]?.createRevision !== node.modifiedIndex) return false;
+  try {
+    const before = await engine.range({ key, revision: from - 1 });
+    return from <= 1 || before.kvs.length === 0;
+  } catch (error) {
+    // What stood so long ago nobody knows: a node that hears of a member twice starts again, one that never hears waits.
+    if (isMusterError(error, "compacted")) return true;
+    throw error;
+  }
+}
+
 /** The event by which a member that is still there first registered: its first index, its value of now. */
-async function registrationOf(
-  engine: Engine,
-  { token, id, kv }: { readonly token: Token; readonly id: string; readonly kv: KeyValue },
-): Promise<TreeEvent> {
+async function registrationOf({ engine, token }: WaitContext, id: string, kv: KeyValue): Promise<TreeEvent> {
   return {
     action: await registrationAction(engine, token, id),
     node: firstNode(childPath(tokenPath(token), id), kv),

@@ -1,4 +1,7 @@
-/** What nodes may write on the public listener: anything below a token but its size, and nothing at the token itself. */
+/**
+ * What nodes may write on the public listener: anything below a token, but of its configuration only another size, and
+ * nothing at the token itself.
+ */
 import { text } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_CLUSTER_SIZE } from "../../base/limits.ts";
@@ -14,8 +17,9 @@ export function refuseWhatNodesNeverWrite(command: WriteCommand, target: Registr
   if (target.kind === "token" && changesDirectory(command)) {
     throw readOnly(command, "a token is changed only below its path");
   }
-  if (touchesConfig(command.path) && !writesFile(command)) throw readOnly(command, "a token keeps its size");
-  if (target.kind === "size" && writesFile(command)) refuseBadSize(command);
+  if (!touchesConfig(command.path)) return;
+  if (target.kind !== "size" || !writesFile(command)) throw readOnly(command, "a token keeps its size");
+  refuseBadSize(command);
 }
 
 function changesDirectory(command: WriteCommand): boolean {
@@ -43,7 +47,8 @@ function refuseBadSize(command: FileWrite): void {
   const value =
     "content" in command ? (command.content.kind === "file" ? command.content.value : undefined) : command.value;
   const size = text(value ?? new Uint8Array());
-  if (command.expiry.kind === "never" && parseSize(size) !== undefined) return;
+  // Nodes read it by themselves: etcd takes no sign and no other form.
+  if (command.expiry.kind === "never" && String(parseSize(size)) === size) return;
   throw new MusterError(
     "invalidField",
     `Give a whole number from 1 to ${MAX_CLUSTER_SIZE} as size, without a ttl: "${size}"`,

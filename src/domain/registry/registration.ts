@@ -2,7 +2,7 @@
  * What a write below a token does besides itself, in the same revision: it takes its turn among the writes to that
  * token, moves the token's expiry on, marks it complete, and keeps how a member came.
  */
-import { equalBytes, prefixEnd, utf8 } from "../../base/bytes.ts";
+import { prefixEnd, utf8 } from "../../base/bytes.ts";
 import type { KeyRange, Operation } from "../../engine/model.ts";
 import type { TreeEvent, WriteCommand } from "../tree/model.ts";
 import type { Origin } from "./origin.ts";
@@ -16,7 +16,7 @@ import {
   writeRecord,
 } from "./registry-layout.ts";
 import type { RegistryPath, Token } from "./token.ts";
-import { hasBeenComplete, type StoredMember, type TokenState } from "./token-state.ts";
+import { hasBeenComplete, type TokenState } from "./token-state.ts";
 
 /** How long a token lives, and what time it is; both in ms. 0 for the time to live: for ever. */
 export interface Lifetime {
@@ -62,14 +62,16 @@ export function issueToken(token: Token, lifetime: Lifetime): readonly Operation
 }
 
 /**
- * The member that already stands where `command` would create one with the same value, if repeating that is harmless:
- * until the token has been complete no etcd can have started, so a node that asks again has lost the answer.
+ * Whether `command` may be the repetition of a registration: until the token has been complete no etcd can have started,
+ * so a node that creates its entry again has lost the answer.
  */
-export function repeatedRegistration(state: TokenState, command: WriteCommand, id: string): StoredMember | undefined {
-  if (command.kind !== "create" || command.content.kind !== "file" || hasBeenComplete(state)) return undefined;
-  const { value } = command.content;
-  return state.members.find((member) => member.id === id && equalBytes(member.kv.value, value));
+export function mayBeRepeated(state: TokenState, command: WriteCommand): command is CreateFile {
+  return command.kind === "create" && command.content.kind === "file" && !hasBeenComplete(state);
 }
+
+type CreateFile = Extract<WriteCommand, { readonly kind: "create" }> & {
+  readonly content: { readonly kind: "file"; readonly value: Uint8Array };
+};
 
 const NOTHING = utf8("");
 

@@ -6,7 +6,7 @@ import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Expiry, TreeEvent, TreeStore, TreeWatch, WriteCommand } from "../tree/model.ts";
 import { Tree } from "../tree/tree.ts";
-import { childPath } from "../tree/tree-path.ts";
+import { childPath, parentOf } from "../tree/tree-path.ts";
 import type { Origin } from "./origin.ts";
 import { Registry } from "./registry.ts";
 import { sizePath, type Token, tokenPath } from "./token.ts";
@@ -22,23 +22,21 @@ let tree: Tree;
 let registry: Registry;
 let store: TreeStore;
 let tokensMade: number;
+const clock: Clock = { now: () => now, monotonic: () => now };
 
 beforeEach(async () => {
   now = 1_700_000_000_000;
   tokensMade = 0;
-  const clock: Clock = { now: () => now, monotonic: () => now };
   engine = openMemoryEngine({ clock });
-  tree = await Tree.open({ engine, clock, log: silentLog });
-  registry = Registry.open({
-    engine,
-    tree,
-    clock,
-    log: silentLog,
-    tokenTtlMs: HOUR,
-    randomTokenBytes: () => Buffer.alloc(16, ++tokensMade),
-  });
-  store = registry.storeFor(PUBLIC);
+  await openAll();
 });
+
+async function openAll(): Promise<void> {
+  tree = await Tree.open({ engine, clock, log: silentLog });
+  const randomTokenBytes = () => Buffer.alloc(16, ++tokensMade);
+  registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: HOUR, randomTokenBytes });
+  store = registry.storeFor(PUBLIC);
+}
 
 afterEach(async () => {
   await registry.close();
@@ -67,6 +65,24 @@ async function revision(): Promise<number> {
 async function next(watch: TreeWatch): Promise<TreeEvent> {
   for await (const event of watch) return event;
   throw new Error("the watch ended");
+}
+
+/** As the service on the same store: the tree's latest events are gone. */
+async function restart(): Promise<void> {
+  await registry.close();
+  await tree.close();
+  await openAll();
+}
+
+/** A restart after which the store's history is gone too. */
+async function forgetHistory(): Promise<void> {
+  await engine.txn({
+    compares: [],
+    success: [{ kind: "put", request: { key: utf8("/other"), value: utf8("") } }],
+    failure: [],
+  });
+  await engine.compact(await revision());
+  await restart();
 }
 
 function told(event: TreeEvent): string {
@@ -110,6 +126,14 @@ describe("Registry: writes on the public listener", () => {
       { kind: "update", path: at, content: { kind: "file", value: utf8("") }, expiry: NEVER, refresh: false },
       { kind: "delete", path: sizePath(token), directory: false, recursive: false },
       { kind: "delete", path: childPath(at, "_config"), directory: true, recursive: true },
+      {
+        kind: "update",
+        path: childPath(at, "_config"),
+        content: { kind: "file", value: utf8("") },
+        expiry: { kind: "at", expires: now + 1 },
+        refresh: false,
+      },
+      set(token, "_config/other", "x"),
     ];
     for (const command of refused) {
       await expect(store.write(command), command.kind).rejects.toMatchObject({ code: "readOnly" });
@@ -121,6 +145,7 @@ describe("Registry: writes on the public listener", () => {
     const size = (value: string): WriteCommand => set(token, "_config/size", value);
     await expect(store.write(size("0"))).rejects.toMatchObject({ code: "invalidField" });
     await expect(store.write(size("three"))).rejects.toMatchObject({ code: "invalidField" });
+    await expect(store.write(size("+5"))).rejects.toMatchObject({ code: "invalidField" });
     await expect(store.write(size("5"))).resolves.toMatchObject({ action: "set" });
   });
 });
@@ -193,7 +218,6 @@ describe("Registry: waits at a token", () => {
       refresh: false,
     });
     await store.write(create(token, "_state", "started"));
-    await store.write(remove(token, "m1"));
     const m2 = await store.write(create(token, "m2", "b=u2"));
     expect(told(await next(waiting))).toBe(`create m2=b=u2 @${m2.index}`);
   });
@@ -201,19 +225,58 @@ describe("Registry: waits at a token", () => {
   it("are answered from the token's state when history is gone", async () => {
     const { token } = await registry.createToken(3);
     const m1 = await store.write(create(token, "m1", "a=u1"));
-    await engine.compact(await revision());
-    for (let n = 0; n < 1100; n++)
-      await engine.txn({
-        compares: [],
-        success: [{ kind: "put", request: { key: utf8("/other"), value: utf8(String(n)) } }],
-        failure: [],
-      });
-    await engine.compact(await revision());
+    await forgetHistory();
     const path = tokenPath(token);
     const members = await store.watch({ path, recursive: true, waitIndex: 1 });
     expect(told(await next(members))).toBe(`create m1=a=u1 @${m1.index}`);
     const own = await store.watch({ path: childPath(path, "m1"), recursive: false, waitIndex: m1.index });
     expect(told(await next(own))).toBe(`create m1=a=u1 @${m1.index}`);
+  });
+
+  it("end when a member is taken away, so that nodes that counted it read the list afresh", async () => {
+    const { token } = await registry.createToken(4);
+    const m1 = await store.write(create(token, "m1", "a=u1"));
+    const path = tokenPath(token);
+    const waiting = await store.watch({ path, recursive: true, waitIndex: m1.index + 1 });
+    await store.write(remove(token, "m1"));
+    await expect(next(waiting)).rejects.toThrow("the watch ended");
+    const late = await store.watch({ path, recursive: true, waitIndex: m1.index + 1 });
+    await expect(next(late)).rejects.toThrow("the watch ended");
+    const afresh = await store.watch({ path, recursive: true, waitIndex: (await revision()) + 1 });
+    const again = await store.write(create(token, "m1", "a=u1"));
+    expect(told(await next(afresh))).toBe(`create m1=a=u1 @${again.index}`);
+  });
+
+  it("tell nobody again of a member that they knew, where history does not say that it was away", async () => {
+    const { token } = await registry.createToken(4);
+    const m1 = await store.write(create(token, "m1", "a=u1"));
+    await store.write(remove(token, "m1"));
+    await store.write(create(token, "m1", "a=u1"));
+    await restart();
+    const waiting = await store.watch({ path: tokenPath(token), recursive: true, waitIndex: m1.index + 1 });
+    const m2 = await store.write(create(token, "m2", "b=u2"));
+    expect(told(await next(waiting))).toBe(`create m2=b=u2 @${m2.index}`);
+  });
+
+  it("end when the token goes, so that nodes ask again and are told", async () => {
+    const { token } = await registry.createToken(3);
+    const waiting = await store.watch({ path: tokenPath(token), recursive: true });
+    now += HOUR + 1;
+    expect(await registry.sweep()).toBe(1);
+    await expect(next(waiting)).rejects.toThrow("the watch ended");
+  });
+
+  it("for an entry are answered from the entry when history is gone, and stay open where there is none", async () => {
+    const { token } = await registry.createToken(3);
+    const m1 = await store.write(set(token, "m1", "a=u1"));
+    const renewed = await store.write(set(token, "m1", "a=u2"));
+    await forgetHistory();
+    const path = childPath(tokenPath(token), "m1");
+    const standing = await store.watch({ path, recursive: false, waitIndex: m1.index });
+    expect(told(await next(standing))).toBe(`set m1=a=u2 @${renewed.index}`);
+    const absent = await store.watch({ path: childPath(tokenPath(token), "m2"), recursive: false, waitIndex: 1 });
+    const m2 = await store.write(create(token, "m2", "b=u"));
+    expect(told(await next(absent))).toBe(`create m2=b=u @${m2.index}`);
   });
 
   it("of a token that is none are refused on the public listener", async () => {
@@ -242,6 +305,17 @@ describe("Registry: expiry", () => {
     const internal = await engine.range({ key: Buffer.from([0]), end: Buffer.from([1]), keysOnly: true });
     const left = internal.kvs.map(({ key }) => text(key)).filter((key) => key.includes(token));
     expect(left).toEqual([]);
+  });
+
+  it("leaves a token alone that was made by hand after one of its name was deleted", async () => {
+    const { token } = await registry.createToken(3);
+    const operator = registry.storeFor(CLIENT);
+    const root = parentOf(tokenPath(token));
+    await operator.write({ kind: "delete", path: root, directory: true, recursive: true });
+    await operator.write(set(token, "_config/size", "3"));
+    now += 2 * HOUR;
+    expect(await registry.sweep()).toBe(0);
+    expect(await registry.exists(token)).toBe(true);
   });
 
   it("leaves tokens that were made by hand alone", async () => {

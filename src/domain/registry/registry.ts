@@ -3,7 +3,7 @@
  * it, by whichever face and listener it came; anything else it hands on.
  */
 
-import { utf8 } from "../../base/bytes.ts";
+import { equalBytes, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { type Log, shortToken } from "../../base/log.ts";
@@ -24,9 +24,9 @@ import { pathError } from "../tree/tree-errors.ts";
 import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
-import { issueToken, type Lifetime, operationsOf, repeatedRegistration } from "./registration.ts";
+import { issueToken, type Lifetime, mayBeRepeated, operationsOf } from "./registration.ts";
 import { parseToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
-import { isExpired, readToken, type TokenReading, unchangedRecord } from "./token-state.ts";
+import { type MissingToken, readToken, readTokenHead, type TokenState, unchangedRecord } from "./token-state.ts";
 import { TokenSweeper } from "./token-sweeper.ts";
 
 export interface RegistryOptions {
@@ -76,7 +76,7 @@ export class Registry {
 
   /** Whether there is such a token and its time is not over. */
   async exists(token: Token): Promise<boolean> {
-    return (await this.#read(token)).exists;
+    return (await readTokenHead(this.#options.engine, token, this.#options.clock.now())).exists;
   }
 
   /** The tree as a request of this origin sees it: with the registry's rules below tokens. */
@@ -105,13 +105,14 @@ export class Registry {
     const target = readRegistryPath(path);
     if (target.kind === "outside") return this.#options.tree.get(path, options);
     const { engine, clock, tree } = this.#options;
-    const [reading, expired] = await Promise.all([
+    const [reading, head] = await Promise.all([
       tree.get(path, options).catch((error: unknown) => {
         throw missingToken(error, target.token);
       }),
-      isExpired(engine, target.token, clock.now()),
+      readTokenHead(engine, target.token, clock.now()),
     ]);
-    if (expired && origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
+    if (!head.exists && origin.scope === "public")
+      throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
     return reading;
   }
 
@@ -148,29 +149,31 @@ export class Registry {
   async #repeated(command: WriteCommand, target: InToken): Promise<TreeEvent | undefined> {
     if (target.kind !== "member") return undefined;
     const state = await this.#read(target.token);
-    const member = state.exists ? repeatedRegistration(state, command, target.id) : undefined;
-    if (member === undefined) return undefined;
+    if (!state.exists || !mayBeRepeated(state, command)) return undefined;
+    const { kvs } = await this.#options.engine.range({ key: utf8(command.path), revision: state.revision });
+    const [kv] = kvs;
+    if (kv === undefined || !equalBytes(kv.value, command.content.value)) return undefined;
     this.#options.log.info(
       { token: shortToken(target.token), member: target.id },
       "registration repeated: answered with the first",
     );
-    return { action: "create", node: firstNode(command.path, member.kv), index: state.revision };
+    return { action: "create", node: firstNode(command.path, kv), index: state.revision };
   }
 
   async #watch(request: TreeWatchRequest, origin: Origin): Promise<TreeWatch> {
     const target = readRegistryPath(request.path);
     const { engine, tree } = this.#options;
     if (target.kind === "outside") return tree.watch(request);
-    const state = await this.#read(target.token);
-    if (!state.exists) {
-      if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), state.revision);
+    const head = await readTokenHead(engine, target.token, this.#options.clock.now());
+    if (!head.exists) {
+      if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), head.revision);
       return tree.watch(request);
     }
-    const context = { engine, tree, state };
+    const context = { engine, tree, token: target.token };
     return target.kind === "token" && request.recursive ? watchMembers(context, request) : watchEntry(context, request);
   }
 
-  #read(token: Token): Promise<TokenReading> {
+  #read(token: Token): Promise<TokenState | MissingToken> {
     return readToken(this.#options.engine, token, this.#options.clock.now());
   }
 

@@ -1,5 +1,5 @@
-/** A token as it stands at one revision, read in one call of the engine. */
-import { type Bytes, prefixEnd, text, utf8 } from "../../base/bytes.ts";
+/** A token as it stands at one revision, with or without its members, read in one call of the engine. */
+import { prefixEnd, text, utf8 } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_CLUSTER_SIZE } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -7,14 +7,11 @@ import type { Compare, KeyValue, Operation, RangeRequest, RangeResult, Revision 
 import { readTokenRecord, type TokenRecord, tokenRecordKey } from "./registry-layout.ts";
 import { sizePath, type Token, tokenPath } from "./token.ts";
 
-/** A member as the store has it: its key-value and the last part of its path. */
+/** A member as the store has it: the last part of its path, and its key-value (see each reader for whether with value). */
 export interface StoredMember {
   readonly id: string;
   readonly kv: KeyValue;
 }
-
-/** A token as it was read. */
-export type TokenReading = TokenState | MissingToken;
 
 /** There is no such token, or its time is over. */
 export interface MissingToken {
@@ -23,7 +20,8 @@ export interface MissingToken {
   readonly revision: Revision;
 }
 
-export interface TokenState {
+/** A token without its members: reading it costs the same however many there are. */
+export interface TokenHead {
   readonly exists: true;
   readonly token: Token;
   /** The store's revision when it was read. */
@@ -33,40 +31,56 @@ export interface TokenState {
   readonly record: TokenRecord | undefined;
   /** 0: there is no record. For the compare that makes writes to one token take turns. */
   readonly recordRevision: Revision;
-  /** By first registration, the oldest first. */
+}
+
+export interface TokenState extends TokenHead {
+  /** By first registration, the oldest first; their values are empty. */
   readonly members: readonly StoredMember[];
 }
 
 /** Reads a token at the time `now` (ms since 1970): it exists where it has a size and its time is not over. */
-export async function readToken(engine: Engine, token: Token, now: number): Promise<TokenReading> {
-  const directory = utf8(`${tokenPath(token)}/`);
-  const { revision, ranges } = await readTogether(engine, [
-    { key: utf8(sizePath(token)) },
-    { key: tokenRecordKey(token) },
-    { key: directory, end: prefixEnd(directory) },
-  ]);
-  const [sizes, records, below] = ranges;
-  const sizeKv = sizes?.kvs[0];
-  const recordKv = records?.kvs[0];
-  if (sizeKv === undefined) return { exists: false, token, revision };
-  const record = currentRecord(sizeKv, recordKv);
-  if (record?.expires !== undefined && record.expires <= now) return { exists: false, token, revision };
-  return {
-    exists: true,
-    token,
-    revision,
-    size: parseStoredSize(sizeKv.value),
-    record,
-    recordRevision: recordKv?.modRevision ?? 0,
-    members: membersOf(directory, below?.kvs ?? []),
-  };
+export async function readTokenHead(engine: Engine, token: Token, now: number): Promise<TokenHead | MissingToken> {
+  const { revision, ranges } = await readTogether(engine, headRanges(token));
+  return headOf({ token, now, revision }, ranges);
 }
 
-/** Whether a token is past its time at `now` (ms since 1970), swept or not yet. */
-export async function isExpired(engine: Engine, token: Token, now: number): Promise<boolean> {
-  const { ranges } = await readTogether(engine, [{ key: utf8(sizePath(token)) }, { key: tokenRecordKey(token) }]);
-  const record = currentRecord(ranges[0]?.kvs[0], ranges[1]?.kvs[0]);
-  return record?.expires !== undefined && record.expires <= now;
+/** Reads a token with its members. */
+export async function readToken(engine: Engine, token: Token, now: number): Promise<TokenState | MissingToken> {
+  const members = { ...membersRange(token), keysOnly: true };
+  const { revision, ranges } = await readTogether(engine, [...headRanges(token), members]);
+  const head = headOf({ token, now, revision }, ranges);
+  return head.exists ? { ...head, members: membersOf(token, ranges[2]?.kvs ?? []) } : head;
+}
+
+/** The members of a token with their values, and the revision at which they were read. */
+export async function readMembers(
+  engine: Engine,
+  token: Token,
+): Promise<{ readonly revision: Revision; readonly members: readonly StoredMember[] }> {
+  const { revision, kvs } = await engine.range(membersRange(token));
+  return { revision, members: membersOf(token, kvs) };
+}
+
+function headRanges(token: Token): readonly RangeRequest[] {
+  return [{ key: utf8(sizePath(token)) }, { key: tokenRecordKey(token) }];
+}
+
+function membersRange(token: Token): RangeRequest {
+  const directory = utf8(`${tokenPath(token)}/`);
+  return { key: directory, end: prefixEnd(directory), uncounted: true };
+}
+
+function headOf(
+  { token, now, revision }: { readonly token: Token; readonly now: number; readonly revision: Revision },
+  ranges: readonly RangeResult[],
+): TokenHead | MissingToken {
+  const sizeKv = ranges[0]?.kvs[0];
+  const recordKv = ranges[1]?.kvs[0];
+  const record = currentRecord(sizeKv, recordKv);
+  const expired = record?.expires !== undefined && record.expires <= now;
+  if (sizeKv === undefined || expired) return { exists: false, token, revision };
+  const size = parseSize(text(sizeKv.value).trim());
+  return { exists: true, token, revision, size, record, recordRevision: recordKv?.modRevision ?? 0 };
 }
 
 /** Whether the token has, or ever had, as many members as its size. */
@@ -76,28 +90,41 @@ export function hasBeenComplete(state: TokenState): boolean {
 }
 
 /** The compare that makes a transaction fail if anybody wrote below the token since it was read. */
-export function unchangedRecord(state: TokenState): Compare {
+export function unchangedRecord(state: TokenHead): Compare {
   return { key: tokenRecordKey(state.token), target: "modRevision", result: "equal", expected: state.recordRevision };
 }
 
-/** The size in its one written form: a whole number from 1 to MAX_CLUSTER_SIZE, else undefined. */
+/** The size that a text means, with a plus sign and leading zeros as Go's ParseInt: 1 to MAX_CLUSTER_SIZE, else undefined. */
 export function parseSize(written: string): number | undefined {
   if (!/^\+?[0-9]{1,20}$/.test(written)) return undefined;
   const size = Number(written);
   return size >= 1 && size <= MAX_CLUSTER_SIZE ? size : undefined;
 }
 
-/** A record that was left behind by an earlier token of the same name says nothing. */
+/** A token's size and record as they are stored, for the sweeper, to which it does not matter whether time is over. */
+export async function readTokenRecordOf(
+  engine: Engine,
+  token: Token,
+): Promise<{ readonly size?: KeyValue; readonly kv?: KeyValue; readonly record?: TokenRecord }> {
+  const { ranges } = await readTogether(engine, headRanges(token));
+  const size = ranges[0]?.kvs[0];
+  const kv = ranges[1]?.kvs[0];
+  const record = size === undefined && kv !== undefined ? readTokenRecord(kv.key, kv.value) : currentRecord(size, kv);
+  return {
+    ...(size === undefined ? {} : { size }),
+    ...(kv === undefined ? {} : { kv }),
+    ...(record === undefined ? {} : { record }),
+  };
+}
+
+/** A token's record, if it says anything: one that an earlier token of the same name left behind does not. */
 function currentRecord(sizeKv: KeyValue | undefined, recordKv: KeyValue | undefined): TokenRecord | undefined {
   if (sizeKv === undefined || recordKv === undefined || recordKv.modRevision < sizeKv.createRevision) return undefined;
   return readTokenRecord(recordKv.key, recordKv.value);
 }
 
-function parseStoredSize(value: Bytes): number | undefined {
-  return parseSize(text(value).trim());
-}
-
-function membersOf(directory: Bytes, kvs: readonly KeyValue[]): readonly StoredMember[] {
+function membersOf(token: Token, kvs: readonly KeyValue[]): readonly StoredMember[] {
+  const directory = utf8(`${tokenPath(token)}/`);
   return kvs
     .map((kv) => ({ id: text(kv.key.subarray(directory.length)), kv }))
     .filter(({ id }) => id !== "" && !id.startsWith("_") && !id.includes("/"))

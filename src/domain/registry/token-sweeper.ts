@@ -3,6 +3,7 @@
  * where to look; a token that was registered with since then is put back under its later time. Every change compares
  * what it read, so any number of processes may sweep.
  */
+import { NO_BYTES, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS } from "../../base/limits.ts";
@@ -12,15 +13,9 @@ import type { Compare, Operation } from "../../engine/model.ts";
 import type { Rider } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { forgetToken } from "./registration.ts";
-import {
-  lookAtKey,
-  lookAtRange,
-  readLookAtKey,
-  readTokenRecord,
-  tokenRecordKey,
-  writeRecord,
-} from "./registry-layout.ts";
-import { type Token, tokenPath } from "./token.ts";
+import { lookAtKey, lookAtRange, readLookAtKey, writeRecord } from "./registry-layout.ts";
+import { sizePath, type Token, tokenPath } from "./token.ts";
+import { readTokenRecordOf } from "./token-state.ts";
 
 export interface TokenSweeperOptions {
   readonly engine: Engine;
@@ -104,44 +99,45 @@ export class TokenSweeper {
 
   async #look({ time, token }: { readonly time: number; readonly token: Token }): Promise<number> {
     const { engine, clock } = this.#options;
-    const { kvs } = await engine.range({ key: tokenRecordKey(token) });
-    const [kv] = kvs;
-    const record = kv === undefined ? undefined : readTokenRecord(kv.key, kv.value);
+    const { size, kv, record } = await readTokenRecordOf(engine, token);
     const entry: Operation = { kind: "deleteRange", request: { key: lookAtKey(time, token) } };
     if (kv === undefined || record?.expires === undefined || record.lookAt !== time) {
       await engine.txn({ compares: [], success: [entry], failure: [] });
       return 0;
     }
-    const unchanged = { key: kv.key, target: "modRevision", result: "equal", expected: kv.modRevision } as const;
-    if (record.expires > clock.now()) {
-      const later = writeRecord({ ...record, lookAt: record.expires });
-      const success: readonly Operation[] = [
-        entry,
-        { kind: "put", request: { key: lookAtKey(record.expires, token), value: new Uint8Array() } },
-        { kind: "put", request: { key: kv.key, value: later } },
-      ];
-      await engine.txn({ compares: [unchanged], success, failure: [] });
-      return 0;
+    const unchanged: readonly Compare[] = [
+      { key: kv.key, target: "modRevision", result: "equal", expected: kv.modRevision },
+      { key: utf8(sizePath(token)), target: "createRevision", result: "equal", expected: size?.createRevision ?? 0 },
+    ];
+    if (record.expires <= clock.now()) {
+      return this.#expire(token, { unchanged, operations: [entry, ...forgetToken(token)] });
     }
-    return this.#expire(token, { unchanged, operations: [entry, ...forgetToken(token)] });
+    const later = writeRecord({ ...record, lookAt: record.expires });
+    const success: readonly Operation[] = [
+      entry,
+      { kind: "put", request: { key: lookAtKey(record.expires, token), value: NO_BYTES } },
+      { kind: "put", request: { key: kv.key, value: later } },
+    ];
+    await engine.txn({ compares: unchanged, success, failure: [] });
+    return 0;
   }
 
   async #expire(
     token: Token,
-    { unchanged, operations }: { readonly unchanged: Compare; readonly operations: readonly Operation[] },
+    { unchanged, operations }: { readonly unchanged: readonly Compare[]; readonly operations: readonly Operation[] },
   ): Promise<number> {
     const { engine, tree, log } = this.#options;
     const rider: Rider = async () => {
-      const { succeeded } = await engine.txn({ compares: [unchanged], success: [], failure: [] });
+      const { succeeded } = await engine.txn({ compares: unchanged, success: [], failure: [] });
       if (!succeeded) throw new MusterError("contention", "Look at the token again: somebody registered meanwhile");
-      return { compares: [unchanged], operations };
+      return { compares: unchanged, operations };
     };
     try {
       await tree.write({ kind: "expire", path: tokenPath(token) }, rider);
     } catch (error) {
       if (isMusterError(error, "contention")) return 0;
       if (!isMusterError(error, "nodeNotFound")) throw error;
-      await engine.txn({ compares: [unchanged], success: operations, failure: [] });
+      await engine.txn({ compares: unchanged, success: operations, failure: [] });
       return 0;
     }
     log.info({ token: shortToken(token) }, "token expired");

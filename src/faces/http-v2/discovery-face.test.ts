@@ -117,6 +117,14 @@ describe("DiscoveryFace: tokens", () => {
     expect((await ask("/by-hand/_config/size")).status).toBe(200);
   });
 
+  it("answers /version, which etcd has, like a name that is no token", async () => {
+    for (const method of ["GET", "HEAD", "PUT"]) {
+      const answer = await ask("/version", { method });
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([404, "text/plain; charset=utf-8"]);
+      expect(await answer.text()).toBe(method === "HEAD" ? "" : "404 page not found\n");
+    }
+  });
+
   it("never reaches above the registry", async () => {
     await engine.txn({
       compares: [],

@@ -67,7 +67,7 @@ function pageOf(base: string): string {
 ${list.join("\n")}
 </ol>
 <p>The token is a secret: who knows it can write to its list of members.</p>
-<p>Is the service well? <a href="/health">/health</a> says so.</p>
+<p>Is the service well? <a href="${escaped(`${base}/health`)}">${escaped(base)}/health</a> says so.</p>
 </html>
 `;
 }
