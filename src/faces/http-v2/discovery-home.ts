@@ -38,7 +38,7 @@ function steps(base: string): readonly { readonly say: string; readonly type: st
     { say: "Get a token for a cluster of three (1 to 1000):", type: `curl '${base}/new?size=3'` },
     {
       say: "Give its URL, the very same, to each node:",
-      type: "etcd --name NAME --initial-advertise-peer-urls http://IP:2380 … --discovery URL",
+      type: "etcd --name NAME --discovery URL --initial-advertise-peer-urls http://IP:2380 …",
     },
     { say: "See who has come:", type: "curl URL" },
   ];
@@ -58,7 +58,7 @@ function pageOf(base: string): string {
 <title>Muster: discovery for etcd clusters</title>
 <style>
   body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem; color-scheme: light dark; }
-  pre { padding: .75rem 1rem; overflow-x: auto; border: 1px solid #8888; border-radius: .4rem; }
+  pre { padding: .75rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid #8888; border-radius: .4rem; }
   li { margin: 1rem 0; }
 </style>
 <h1>Muster</h1>
