@@ -21,6 +21,24 @@ export const HEALTH_PROBE_DEADLINE_MS = 3_000;
 /** The most members that a token may ask for: etcd's raft is unfit for far fewer, and a list of them is read at every registration. */
 export const MAX_CLUSTER_SIZE = 1000;
 
+/**
+ * How long after a token became complete a node that begins its bootstrap over is still let in: time for a machine that
+ * died on the way to boot again.
+ */
+export const START_OVER_MS = 10 * 60 * 1000;
+
+/**
+ * How long after it was shown the complete list a member may still begin over: it may have died before it could start.
+ * etcd takes some seconds from the list to its first vote.
+ */
+export const TOLD_GRACE_MS = 30_000;
+
+/** Members of which it is remembered what they were shown; of others it counts as unknown. A few tens of bytes each. */
+export const MAX_TOLD_MEMBERS = 100_000;
+
+/** Tokens that are remembered of one connection; a node has one, a proxy's connection may serve many. */
+export const MAX_CONNECTION_TOKENS = 16;
+
 /** How many expired tokens one turn of the sweeper reads. */
 export const TOKEN_SWEEP_BATCH = 64;
 

@@ -8,6 +8,8 @@ export interface Peer {
   /** `host[:port]` that the client used, checked to be one; absent where it sent none that is sound. */
   readonly host: string | undefined;
   readonly scheme: "http" | "https";
+  /** Stands for the connection (the proxy's, behind one); the same object for all of its requests. */
+  readonly connection: object;
 }
 
 export interface Exchange {

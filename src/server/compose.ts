@@ -53,7 +53,10 @@ export async function compose(options: {
     return {
       publicFaces: [new DiscoveryFace({ ...shared, registry, probe, publicUrl: config.publicUrl })],
       clientFaces: [
-        new KeysFace({ ...shared, storeFor: ({ address, host }) => registry.storeFor({ ...OPERATOR, address, host }) }),
+        new KeysFace({
+          ...shared,
+          storeFor: ({ address, host, connection }) => registry.storeFor({ ...OPERATOR, address, host, connection }),
+        }),
         new OpsFace({ probe }),
       ],
       close: () => closeAll(opened, log),

@@ -13,6 +13,7 @@ export function peerOf(request: IncomingMessage, options: PeerOptions): Peer {
     address: plainAddress(request.socket.remoteAddress ?? ""),
     host: parseHost(options.authority ?? request.headers.host)?.text,
     scheme: "http",
+    connection: request.socket,
   };
   return options.trustProxy ? forwarded(request, direct) : direct;
 }
@@ -30,6 +31,7 @@ function forwarded(request: IncomingMessage, direct: Peer): Peer {
     address: address !== undefined && isIP(address) !== 0 ? plainAddress(address) : direct.address,
     host: parseHost(lastValue(request, "x-forwarded-host"))?.text ?? direct.host,
     scheme: scheme === "https" || scheme === "http" ? scheme : direct.scheme,
+    connection: direct.connection,
   };
 }
 

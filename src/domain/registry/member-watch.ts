@@ -20,12 +20,18 @@ export interface WaitContext {
   readonly token: Token;
 }
 
+/** A recursive wait's. */
+export interface MemberWaitContext extends WaitContext {
+  /** Hears of each registration that is about to be told. */
+  readonly onTold: (event: TreeEvent) => void;
+}
+
 /**
  * A recursive wait at a token: every member that is still there, in order of first registration, from `waitIndex` on,
  * less those that whoever waits must know already because they stood just before. It ends without an event when a
  * member or the token goes.
  */
-export async function watchMembers(context: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
+export async function watchMembers(context: MemberWaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
   const { known, live } = await openMemberWatch(context, request);
   const from = request.waitIndex === undefined || request.waitIndex === 0 ? live.index + 1 : request.waitIndex;
   return {
@@ -34,17 +40,22 @@ export async function watchMembers(context: WaitContext, request: TreeWatchReque
     async *[Symbol.asyncIterator]() {
       try {
         for (const event of known) {
-          if (await isNews(context, event, from)) yield event;
+          if (await isNews(context, event, from)) yield* tell(context, event);
         }
         for await (const event of live) {
           if (takesAway(context.token, event)) return;
-          if (isFirstRegistration(event) && (await isNews(context, event, from))) yield event;
+          if (isFirstRegistration(event) && (await isNews(context, event, from))) yield* tell(context, event);
         }
       } finally {
         live.close();
       }
     },
   };
+}
+
+function* tell({ onTold }: MemberWaitContext, event: TreeEvent): Generator<TreeEvent> {
+  onTold(event);
+  yield event;
 }
 
 /** From the tree's latest events where they reach back to the index; else from the members, then from now on. */

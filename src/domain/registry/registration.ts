@@ -61,12 +61,9 @@ export function issueToken(token: Token, lifetime: Lifetime): readonly Operation
   ];
 }
 
-/**
- * Whether `command` may be the repetition of a registration: until the token has been complete no etcd can have started,
- * so a node that creates its entry again has lost the answer.
- */
-export function mayBeRepeated(state: TokenState, command: WriteCommand): command is CreateFile {
-  return command.kind === "create" && command.content.kind === "file" && !hasBeenComplete(state);
+/** Whether a command creates an entry, as nodes register: the kind of write whose repetition is no mistake. */
+export function isRegistration(command: WriteCommand): command is CreateFile {
+  return command.kind === "create" && command.content.kind === "file";
 }
 
 type CreateFile = Extract<WriteCommand, { readonly kind: "create" }> & {

@@ -13,7 +13,7 @@ import { sizePath, type Token, tokenPath } from "./token.ts";
 
 const HOUR = 3_600_000;
 const NEVER: Expiry = { kind: "never" };
-const PUBLIC: Origin = { protocol: "v2", address: "10.0.0.1", host: "discovery:8087", scope: "public" };
+const PUBLIC: Origin = { protocol: "v2", address: "10.0.0.1", host: "discovery:8087", connection: {}, scope: "public" };
 const CLIENT: Origin = { ...PUBLIC, scope: "client" };
 
 let now: number;

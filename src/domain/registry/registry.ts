@@ -24,9 +24,18 @@ import { pathError } from "../tree/tree-errors.ts";
 import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
-import { issueToken, type Lifetime, mayBeRepeated, operationsOf } from "./registration.ts";
+import { isRegistration, issueToken, type Lifetime, operationsOf } from "./registration.ts";
+import { StartingOver } from "./starting-over.ts";
 import { parseToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
-import { type MissingToken, readToken, readTokenHead, type TokenState, unchangedRecord } from "./token-state.ts";
+import {
+  completionOf,
+  hasBeenComplete,
+  type MissingToken,
+  readToken,
+  readTokenHead,
+  type TokenState,
+  unchangedRecord,
+} from "./token-state.ts";
 import { TokenSweeper } from "./token-sweeper.ts";
 
 export interface RegistryOptions {
@@ -43,10 +52,12 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions;
   readonly #sweeper: TokenSweeper;
+  readonly #startingOver: StartingOver;
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
     this.#sweeper = new TokenSweeper(options);
+    this.#startingOver = new StartingOver(options.clock);
   }
 
   /** Opens the registry on a tree and begins to sweep expired tokens. */
@@ -113,6 +124,7 @@ export class Registry {
     ]);
     if (!head.exists && origin.scope === "public")
       throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
+    if (target.kind === "token") this.#startingOver.noteShown(origin.connection, target.token, reading.index);
     return reading;
   }
 
@@ -120,12 +132,14 @@ export class Registry {
     const target = readRegistryPath(command.path);
     if (target.kind === "outside") return this.#options.tree.write(command);
     if (origin.scope === "public") refuseWhatNodesNeverWrite(command, target);
+    const begins =
+      target.kind === "member" && this.#startingOver.noteRegistration(origin.connection, target.token, target.id);
     try {
       const event = await this.#options.tree.write(command, this.#rider(target, origin));
       this.#tell(event, { target, origin });
       return event;
     } catch (error) {
-      const repeated = isMusterError(error, "nodeExists") ? await this.#repeated(command, target) : undefined;
+      const repeated = isMusterError(error, "nodeExists") ? await this.#repeated(command, target, begins) : undefined;
       if (repeated === undefined) throw error;
       return repeated;
     }
@@ -146,10 +160,15 @@ export class Registry {
     };
   }
 
-  async #repeated(command: WriteCommand, target: InToken): Promise<TreeEvent | undefined> {
-    if (target.kind !== "member") return undefined;
+  /**
+   * The answer to a registration that was made before, if it may be repeated: until the token has been complete no etcd
+   * can have started, so whoever creates its entry again has lost the answer; after that only a node that begins over.
+   */
+  async #repeated(command: WriteCommand, target: InToken, begins: boolean): Promise<TreeEvent | undefined> {
+    if (target.kind !== "member" || !isRegistration(command)) return undefined;
     const state = await this.#read(target.token);
-    if (!state.exists || !mayBeRepeated(state, command)) return undefined;
+    if (!state.exists) return undefined;
+    if (hasBeenComplete(state) && !(begins && (await this.#mayHaveMissed(state, target.id)))) return undefined;
     const { kvs } = await this.#options.engine.range({ key: utf8(command.path), revision: state.revision });
     const [kv] = kvs;
     if (kv === undefined || !equalBytes(kv.value, command.content.value)) return undefined;
@@ -158,6 +177,11 @@ export class Registry {
       "registration repeated: answered with the first",
     );
     return { action: "create", node: firstNode(command.path, kv), index: state.revision };
+  }
+
+  async #mayHaveMissed(state: TokenState, id: string): Promise<boolean> {
+    const completion = await completionOf(this.#options.engine, state);
+    return completion !== undefined && this.#startingOver.mayHaveMissed(state.token, id, completion);
   }
 
   async #watch(request: TreeWatchRequest, origin: Origin): Promise<TreeWatch> {
@@ -170,7 +194,9 @@ export class Registry {
       return tree.watch(request);
     }
     const context = { engine, tree, token: target.token };
-    return target.kind === "token" && request.recursive ? watchMembers(context, request) : watchEntry(context, request);
+    if (target.kind !== "token" || !request.recursive) return watchEntry(context, request);
+    const onTold = ({ index }: TreeEvent) => this.#startingOver.noteShown(origin.connection, target.token, index);
+    return watchMembers({ ...context, onTold }, request);
   }
 
   #read(token: Token): Promise<TokenState | MissingToken> {

@@ -4,7 +4,14 @@ import { MusterError } from "../../base/errors.ts";
 import { MAX_CLUSTER_SIZE } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, KeyValue, Operation, RangeRequest, RangeResult, Revision } from "../../engine/model.ts";
-import { readTokenRecord, type TokenRecord, tokenRecordKey } from "./registry-layout.ts";
+import {
+  memberRecordKey,
+  readMemberRecord,
+  readTokenRecord,
+  type TokenRecord,
+  tokenRecordKey,
+} from "./registry-layout.ts";
+import type { Completion } from "./starting-over.ts";
 import { sizePath, type Token, tokenPath } from "./token.ts";
 
 /** A member as the store has it: the last part of its path, and its key-value (see each reader for whether with value). */
@@ -87,6 +94,16 @@ function headOf(
 export function hasBeenComplete(state: TokenState): boolean {
   if (state.record?.complete === true) return true;
   return state.size !== undefined && state.members.length >= state.size;
+}
+
+/** When the token became complete, if the member that made it so is still there. */
+export async function completionOf(engine: Engine, state: TokenState): Promise<Completion | undefined> {
+  const last = state.size === undefined ? undefined : state.members[state.size - 1];
+  if (last === undefined) return undefined;
+  const { kvs } = await engine.range({ key: memberRecordKey(state.token, last.id) });
+  const [kv] = kvs;
+  if (kv === undefined) return undefined;
+  return { revision: last.kv.createRevision, time: readMemberRecord(kv.key, kv.value).at };
 }
 
 /** The compare that makes a transaction fail if anybody wrote below the token since it was read. */

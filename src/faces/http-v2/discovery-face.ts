@@ -69,8 +69,8 @@ export class DiscoveryFace implements HttpFace {
     if (token === undefined) return answerNotFound(response);
     if (!METHODS.has(request.method ?? "")) return answerMethodNotAllowed(response, [...METHODS].join(","));
     const { registry, clock, clusterId } = this.#options;
-    const { address, host } = exchange.peer;
-    const origin: Origin = { protocol: "v2", address, host, scope: "public" };
+    const { address, host, connection } = exchange.peer;
+    const origin: Origin = { protocol: "v2", address, host, connection, scope: "public" };
     return answerV2({ exchange, store: registry.storeFor(origin), path: treePath(path), clock, clusterId });
   }
 

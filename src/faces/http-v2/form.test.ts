@@ -39,7 +39,7 @@ function read(parts: { readonly query?: string; readonly body?: string }): Promi
   const exchange: Exchange = {
     request,
     response: new ServerResponse(request),
-    peer: { address: "", host: undefined, scheme: "http" },
+    peer: { address: "", host: undefined, scheme: "http", connection: {} },
     path: "/k",
     query: parts.query ?? "",
     signal: new AbortController().signal,

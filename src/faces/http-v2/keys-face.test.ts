@@ -38,7 +38,7 @@ beforeEach(async () => {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     const signal = AbortSignal.any([stop.signal, gone.signal]);
-    const peer = { address: "127.0.0.1", host: undefined, scheme: "http" } as const;
+    const peer = { address: "127.0.0.1", host: undefined, scheme: "http", connection: {} } as const;
     face.handle({ request: incoming, response, peer, path, query, signal }).catch((error: unknown) => {
       failures.push(error);
       response.destroy();

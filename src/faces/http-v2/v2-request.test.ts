@@ -15,7 +15,7 @@ function read(method: string, query: string): Promise<V2Request> {
   const exchange: Exchange = {
     request,
     response: new ServerResponse(request),
-    peer: { address: "", host: undefined, scheme: "http" },
+    peer: { address: "", host: undefined, scheme: "http", connection: {} },
     path: "/k",
     query,
     signal: new AbortController().signal,
