@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { EtcdCluster } from "../support/etcd-cluster.ts";
-import { registeredMembers, Scenario } from "../support/scenario.ts";
+import { registeredMembers } from "../support/registered.ts";
+import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
 const FORMING_TIMEOUT_MS = 60_000;

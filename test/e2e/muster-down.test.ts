@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { registeredMembers, Scenario } from "../support/scenario.ts";
+import { registeredMembers } from "../support/registered.ts";
+import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
 /** etcd waits up to 2, 4, 8, … s between its attempts to reach a discovery service that was gone. */

@@ -1,17 +1,9 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
-import { registeredMembers, Scenario } from "../support/scenario.ts";
+import { memberUrl, putForm, registeredMembers } from "../support/registered.ts";
+import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
 const FORMING_TIMEOUT_MS = 60_000;
-
-const listing = z.object({ node: z.object({ nodes: z.array(z.object({ key: z.string(), value: z.string() })) }) });
-
-async function memberIdOf(discovery: string, name: string): Promise<string> {
-  const { node } = listing.parse(await (await fetch(discovery)).json());
-  const key = node.nodes.find(({ value }) => value.startsWith(`${name}=`))?.key ?? "";
-  return key.slice(key.lastIndexOf("/") + 1);
-}
 
 async function expectGone(url: string): Promise<void> {
   const answer = await fetch(url);
@@ -19,16 +11,12 @@ async function expectGone(url: string): Promise<void> {
   expect(await answer.json()).toMatchObject({ errorCode: 100, message: "Key not found" });
 }
 
-/** As an operator does it, who then looks whether it is gone. Gives the member's id. */
+/** As an operator does it, who then looks whether it is gone. Gives the member's URL. */
 async function deleteMember(discovery: string, name: string): Promise<string> {
-  const id = await memberIdOf(discovery, name);
-  expect((await fetch(`${discovery}/${id}`, { method: "DELETE" })).status).toBe(200);
-  await expectGone(`${discovery}/${id}`);
-  return id;
-}
-
-function put(url: string, value: string): Promise<Response> {
-  return fetch(url, { method: "PUT", body: new URLSearchParams({ value }) });
+  const url = await memberUrl(discovery, name);
+  expect((await fetch(url, { method: "DELETE" })).status).toBe(200);
+  await expectGone(url);
+  return url;
 }
 
 await describeWithEtcd("the repair of a broken bootstrap", (binaries) => {
@@ -57,22 +45,22 @@ await describeWithEtcd("the repair of a broken bootstrap", (binaries) => {
     await broken.waitForOutput(/waiting for more.*"needed-peers":1/, FORMING_TIMEOUT_MS);
     await broken.kill("SIGKILL");
 
-    const id = await deleteMember(discovery, "broken");
+    const url = await deleteMember(discovery, "broken");
     await broken.restart();
     const other = await scenario.startNode({ name: "other", discovery });
     const cluster = scenario.clusterOf([broken, other]);
     await cluster.whenHealthy(FORMING_TIMEOUT_MS);
     expect(await cluster.members()).toEqual(await registeredMembers(discovery));
-    expect(await memberIdOf(discovery, "broken")).toBe(id);
+    expect(await memberUrl(discovery, "broken")).toBe(url);
   });
 
   test("_state is deleted, seen gone, and made anew", async () => {
     await using scenario = await Scenario.start(binaries);
     const state = `${await scenario.muster.newToken(3)}/_state`;
-    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(201);
-    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(412);
+    expect((await putForm(`${state}?prevExist=false`, { value: "started" })).status).toBe(201);
+    expect((await putForm(`${state}?prevExist=false`, { value: "started" })).status).toBe(412);
     expect((await fetch(state, { method: "DELETE" })).status).toBe(200);
     await expectGone(state);
-    expect((await put(`${state}?prevExist=false`, "started")).status).toBe(201);
+    expect((await putForm(`${state}?prevExist=false`, { value: "started" })).status).toBe(201);
   });
 });

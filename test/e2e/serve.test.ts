@@ -6,19 +6,30 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type RunningProcess, startProcess } from "../support/processes.ts";
 import { rawHttp } from "../support/raw-http.ts";
+import { refuseHolds, WATCHDOG } from "../support/watchdog.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
 const ANY_PORTS = ["--listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"];
 
 let directory = "";
+let started: RunningProcess[] = [];
 beforeEach(async () => {
+  started = [];
   directory = await mkdtemp(join(tmpdir(), "muster-serve-"));
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+  for (const child of started) refuseHolds(child.output());
+});
 
 /** `bin/muster` in a directory of its own, started as a program: the file must be executable and find its Node. */
-function muster(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
-  return startProcess(MUSTER, args, { cwd: directory, env });
+async function muster(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<RunningProcess> {
+  const child = await startProcess(MUSTER, args, {
+    cwd: directory,
+    env: { ...env, NODE_OPTIONS: `--import=${WATCHDOG}` },
+  });
+  started.push(child);
+  return child;
 }
 
 interface Ready {

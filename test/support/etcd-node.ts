@@ -1,17 +1,19 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFailed } from "vitest";
 import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { etcdEnvironment } from "./etcd-server.ts";
 import { restartablePorts } from "./ports.ts";
-import { type RunningProcess, startProcess } from "./processes.ts";
+import { startProcess } from "./processes.ts";
+import { Supervisor } from "./supervisor.ts";
 import { answersOk, until } from "./until.ts";
 
-/** What systemd waits before it starts a service again (RestartSec of etcd's unit is 5 s, its own default 100 ms). */
-const SUPERVISOR_PAUSE_MS = 1000;
-const RESTART_MARGIN_MS = 10_000;
+/** What a node (etcd 3.4) writes before it lets others know that it voted or took entries: see `crash`. */
+const TOOK_PART = /cast MsgVote|became (pre-)?candidate|elected leader/;
+
+/** Where a raft log's first entries are found, if it has any: its file is made with 64 MB of zeros. */
+const LOG_BEGIN_BYTES = 65_536;
 
 export interface EtcdNodeOptions {
   readonly name: string;
@@ -21,6 +23,8 @@ export interface EtcdNodeOptions {
   readonly flags?: readonly string[];
   /** Start it again a second after it exits, as systemd would. */
   readonly supervised?: boolean;
+  /** Print nothing when the test fails: the test tells what matters itself. */
+  readonly quiet?: boolean;
 }
 
 /** A real etcd that finds its peers by v2 discovery, on ports and in a data directory of its own, which it keeps over restarts. */
@@ -28,32 +32,26 @@ export class EtcdNode implements AsyncDisposable {
   readonly name: string;
   readonly clientUrl: string;
   readonly peerUrl: string;
-  readonly #program: string;
-  readonly #flags: readonly string[];
   readonly #directory: string;
-  readonly #supervised: boolean;
-  #process: RunningProcess | undefined;
-  #earlierOutput = "";
-  #starts = 0;
-  #supervision: Promise<void> | undefined;
-  /** Aborted when it is stopped on purpose, so that its supervisor rests. */
-  #running = new AbortController();
+  readonly #supervisor: Supervisor;
 
   private constructor(program: string, place: Place, options: EtcdNodeOptions) {
     this.name = options.name;
     this.clientUrl = `http://127.0.0.1:${place.clientPort}`;
     this.peerUrl = `http://127.0.0.1:${place.peerPort}`;
-    this.#program = program;
     this.#directory = place.directory;
-    this.#supervised = options.supervised ?? false;
-    this.#flags = [
-      ...["--name", options.name, "--data-dir", join(place.directory, "data")],
+    const flags = [
+      ...["--name", options.name, "--data-dir", this.#dataDirectory],
       ...["--discovery", options.discovery, "--enable-v2=true"],
       ...["--listen-client-urls", this.clientUrl, "--advertise-client-urls", this.clientUrl],
       ...["--listen-peer-urls", this.peerUrl, "--initial-advertise-peer-urls", this.peerUrl],
       ...["--logger", "zap", "--log-outputs", "stderr"],
       ...(options.flags ?? []),
     ];
+    this.#supervisor = new Supervisor({
+      launch: () => startProcess(program, flags, { env: etcdEnvironment() }),
+      restarts: options.supervised ?? false,
+    });
   }
 
   /** Starts one, within a test, which prints what it wrote if it fails. It is then booting: see `whenHealthy`. */
@@ -61,32 +59,35 @@ export class EtcdNode implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), `muster-e2e-${options.name}-`));
     const [clientPort = 0, peerPort = 0] = await restartablePorts(2);
     const node = new EtcdNode(binaries.etcd, { directory, clientPort, peerPort }, options);
-    onTestFailed(() => console.error(`--- ${node.name} (${node.clientUrl}):\n${node.output()}`));
+    if (options.quiet !== true) {
+      onTestFailed(() => console.error(`--- ${node.name} (${node.clientUrl}):\n${node.output()}`));
+    }
     await node.restart();
     return node;
   }
 
   /** How often it was started, by us or its supervisor. */
   get starts(): number {
-    return this.#starts;
+    return this.#supervisor.starts;
   }
 
   /** Resolves when the process that runs now has ended. */
   async whenEnded(): Promise<void> {
-    await this.#process?.ended;
+    await this.#supervisor.process?.ended;
   }
 
   /** Everything that it has written, over all its runs. */
   output(): string {
-    return this.#earlierOutput + (this.#process?.output() ?? "");
+    return this.#supervisor.output();
   }
 
   /** Waits until the process that runs now has written something. */
   async waitForOutput(pattern: RegExp, timeoutMs: number): Promise<void> {
-    if (this.#process === undefined) {
+    const { process } = this.#supervisor;
+    if (process === undefined) {
       throw new Error(`start ${this.name} first: it does not run`);
     }
-    await this.#process.waitForOutput(pattern, timeoutMs);
+    await process.waitForOutput(pattern, timeoutMs);
   }
 
   /** Waits until it serves clients: a cluster has formed, it is in it, and there is a leader. */
@@ -96,29 +97,30 @@ export class EtcdNode implements AsyncDisposable {
 
   /** Starts it again after a kill, from its data directory. */
   async restart(): Promise<void> {
-    this.#running = new AbortController();
-    await this.#launch();
-    if (this.#supervised) {
-      this.#supervision = this.#supervise(this.#running.signal);
-    }
+    await this.#supervisor.start();
   }
 
-  /** Kills the process behind its supervisor's back and waits until that has started it again. */
-  async crash(): Promise<void> {
-    const { starts } = this;
-    await this.#process?.stop("SIGKILL");
-    await until(async () => (this.starts > starts ? true : undefined), {
-      timeoutMs: SUPERVISOR_PAUSE_MS + RESTART_MARGIN_MS,
-      what: `${this.name}'s supervisor`,
+  /**
+   * Kills the process behind its supervisor's back and waits until that has started it again. With `wipe`, it comes back
+   * without its data, unless it had taken part in its cluster: a member that lost its raft log after it voted or
+   * acknowledged entries is to be replaced, and no bootstrap any more. It always comes back without data that etcd itself
+   * never comes back from. Gives whether the data went.
+   */
+  async crash({ wipe = false }: { readonly wipe?: boolean } = {}): Promise<{ readonly wiped: boolean }> {
+    let wiped = false;
+    await this.#supervisor.crash(async () => {
+      // It has ended, so this is all that it ever wrote.
+      wiped = (wipe && !TOOK_PART.test(this.output())) || (await this.#logIsEmpty());
+      if (wiped) {
+        await rm(this.#dataDirectory, { recursive: true, force: true });
+      }
     });
+    return { wiped };
   }
 
   /** Ends it by a signal and waits until it is gone; its data stays. */
   async kill(signal: NodeJS.Signals): Promise<void> {
-    this.#running.abort();
-    await this.#process?.stop(signal);
-    await this.#supervision;
-    this.#keepOutput();
+    await this.#supervisor.stop(signal);
   }
 
   /** Ends it and removes its data. */
@@ -131,27 +133,25 @@ export class EtcdNode implements AsyncDisposable {
     return this.stop();
   }
 
-  async #launch(): Promise<void> {
-    this.#keepOutput();
-    this.#process = await startProcess(this.#program, this.#flags, { env: etcdEnvironment() });
-    this.#starts += 1;
-  }
-
-  async #supervise(stopped: AbortSignal): Promise<void> {
-    while (!stopped.aborted) {
-      await this.#process?.ended;
-      // Rejects only when it was stopped on purpose, which the loop then sees.
-      await sleep(SUPERVISOR_PAUSE_MS, undefined, { signal: stopped }).catch(() => {});
-      if (!stopped.aborted) {
-        await this.#launch();
-      }
+  /**
+   * Whether it was killed in the few ms between the making of its raft log and the members' first entries in it: an
+   * etcd (3.4) that finds such a log restarts as a member of nothing, for good, and asks no discovery.
+   */
+  async #logIsEmpty(): Promise<boolean> {
+    const directory = join(this.#dataDirectory, "member", "wal");
+    // The directory is made together with the log.
+    const names = await readdir(directory).catch(() => []);
+    const first = names.find((name) => name.endsWith(".wal"));
+    if (first === undefined) {
+      return false;
     }
-    await this.#process?.stop("SIGKILL");
+    await using file = await open(join(directory, first));
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(LOG_BEGIN_BYTES) });
+    return !buffer.subarray(0, bytesRead).includes(this.peerUrl);
   }
 
-  #keepOutput(): void {
-    this.#earlierOutput += this.#process?.output() ?? "";
-    this.#process = undefined;
+  get #dataDirectory(): string {
+    return join(this.#directory, "data");
   }
 }
 

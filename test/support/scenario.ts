@@ -1,12 +1,7 @@
-import { z } from "zod";
 import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { EtcdCluster } from "./etcd-cluster.ts";
 import { EtcdNode, type EtcdNodeOptions } from "./etcd-node.ts";
 import { type MusterOptions, MusterProcess } from "./muster-process.ts";
-
-const listing = z.object({
-  node: z.object({ nodes: z.array(z.object({ key: z.string(), value: z.string() })).default([]) }),
-});
 
 /** A Muster and the etcds that a test starts with it. Disposing it ends them all. */
 export class Scenario implements AsyncDisposable {
@@ -21,6 +16,11 @@ export class Scenario implements AsyncDisposable {
 
   static async start(binaries: EtcdBinaries, options: MusterOptions = {}): Promise<Scenario> {
     return new Scenario(binaries, await MusterProcess.start(options));
+  }
+
+  /** The etcds that were started, in order. */
+  get nodes(): readonly EtcdNode[] {
+    return this.#nodes;
   }
 
   /** Starts one etcd, which boots while the test goes on. */
@@ -42,13 +42,7 @@ export class Scenario implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#nodes.map((node) => node.stop()), this.muster.stop()]);
+    await Promise.all(this.#nodes.map((node) => node.stop()));
+    await this.muster.stop();
   }
-}
-
-/** What is registered under a discovery URL, in order of value: `name=peerURL[,name=peerURL…]`. */
-export async function registeredMembers(discovery: string): Promise<readonly string[]> {
-  const answer = await fetch(discovery);
-  const { node } = listing.parse(await answer.json());
-  return node.nodes.map(({ value }) => value).sort();
 }
