@@ -17,6 +17,14 @@ export function text(bytes: Bytes): string {
   return decoder.decode(bytes);
 }
 
+/**
+ * A copy that shares its memory with other such copies: bytes that are kept in great numbers cost the garbage collector
+ * much less so than each in memory of its own.
+ */
+export function packed(bytes: Bytes): Buffer {
+  return Buffer.from(bytes);
+}
+
 /** Order of two byte strings, as memcmp: negative, zero or positive. */
 export function compareBytes(a: Bytes, b: Bytes): number {
   return Buffer.compare(a, b);

@@ -39,8 +39,11 @@ export const MAX_TOLD_MEMBERS = 100_000;
 /** Tokens that are remembered of one connection; a node has one, a proxy's connection may serve many. */
 export const MAX_CONNECTION_TOKENS = 16;
 
-/** How many expired tokens one turn of the sweeper reads. */
-export const TOKEN_SWEEP_BATCH = 64;
+/** How many expired tokens one turn of the sweeper reads, and lets go side by side. */
+export const TOKEN_SWEEP_BATCH = 32;
+
+/** Expired tokens of one sweep that get a line each in the log; more are summed up in one. */
+export const TOKEN_SWEEP_TOLD = 10;
 
 /** The longest time between two looks at expired tokens, in ms: what a clock that was set may cost. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
@@ -50,6 +53,9 @@ export const DEFAULT_MAX_CONNECTIONS = 10_000;
 
 /** Connections beyond --max-connections that are kept long enough to be told so; those beyond these are just closed. */
 export const MAX_REFUSED_CONNECTIONS = 1_000;
+
+/** Requests that one turn of the event loop begins to handle together; those beyond begin in the next one. */
+export const MAX_REQUESTS_PER_TURN = 256;
 
 /** Requests of one connection that may wait behind another's answer (pipelining, which no client of etcd does). */
 export const MAX_PIPELINED_REQUESTS = 256;
@@ -96,6 +102,18 @@ export const TREE_SCAN_LEAST_KEYS = 4;
 /** How many keys a read of a listing takes at most, so that it neither holds the event loop long nor much memory. */
 export const TREE_SCAN_MOST_KEYS = 512;
 
+/** How many bytes of values a read of a listing is to take, going by the read before; beyond, it takes fewer keys. */
+export const TREE_SCAN_BYTES = 1024 * 1024;
+
+/** The first buffer that a listing's nodes are packed into: most listings fit, and Node takes it from its pool. */
+export const PACKED_FIRST_BUFFER_BYTES = 2048;
+
+/** The largest such buffer, but for a single node that needs more; each is four times the one before. */
+export const PACKED_MOST_BUFFER_BYTES = 1024 * 1024;
+
+/** A v2 answer of at most about so many characters is sent whole, with its length; a longer one in pieces of this size. */
+export const V2_ANSWER_PIECE_CHARS = 128 * 1024;
+
 /** How often a v2 write is tried again when others overtake it, before it gives up with `contention`. */
 export const TREE_WRITE_ATTEMPTS = 64;
 
@@ -111,8 +129,11 @@ export const TREE_HISTORY_BYTES = 64 * 1024 * 1024;
 /** Events that a v2 watch may be behind before it is ended with a named error; more than the memory's, which may all be told at once. */
 export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
 
-/** Due nodes that one turn of the v2 sweeper reads. Stale ones among them go in one transaction: no more than MAX_TXN_OPERATIONS. */
-export const TREE_SWEEP_BATCH = 100;
+/**
+ * Due nodes that one turn of the v2 sweeper reads, and lets go side by side. Stale ones among them go in one transaction:
+ * no more than MAX_TXN_OPERATIONS.
+ */
+export const TREE_SWEEP_BATCH = 32;
 
 /** The longest that the v2 sweeper sleeps: the wall clock may be set meanwhile. */
 export const TREE_SWEEP_LONGEST_SLEEP_MS = 60_000;
@@ -135,11 +156,20 @@ export const LMDB_MAP_BYTES = 2 ** 36;
 /** The smallest map, where the process may have little address space. */
 export const LMDB_LEAST_MAP_BYTES = 2 ** 28;
 
-/** Event-loop work that one group commit may take for the transactions in it; those left over go into the next. */
+/**
+ * Event-loop work that one group commit may take for the transactions in it; those left over go into the next. The last
+ * that is begun may take as long again; if it takes longer, it goes on in the next.
+ */
 export const WRITE_SLICE_MS = 10;
+
+/** How long it takes until the undoing of an unfinished write is tried again, when the store could not be written. */
+export const ROLLBACK_RETRY_MS = 1_000;
 
 /** Event-loop work that a long read does in its turn before it lets others run. */
 export const READ_SLICE_MS = 10;
+
+/** Event-loop work on requests and answers in one turn; beyond, tokens take turns, so that a busy one holds up no other. */
+export const FAIR_SLICE_MS = 0.5;
 
 /** Event-loop work that a read does at once; beyond, it takes turns with the other long ones. Many may come at once. */
 export const FIRST_READ_SLICE_MS = 2;
@@ -162,6 +192,15 @@ export const COMPACTION_RETRY_MS = 1_000;
 /** How often expired leases are looked for; etcd's. */
 export const LEASE_CHECK_MS = 500;
 
+/** Expired leases that are being ended at a time; others may write in between. */
+export const LEASE_END_BATCH = 256;
+
+/** Keys of a lease that are told at once; more are read in slices while nobody writes. */
+export const LEASE_FIRST_KEYS = 2_000;
+
+/** Keys of a lease that such a slice reads: each has to pass those before it, so that there should not be many slices. */
+export const LEASE_KEYS_PER_READ = 10_000;
+
 /** Events that wait for a watch's reader in memory, and that one read of history takes; beyond it reads from history. */
 export const WATCH_QUEUE_EVENTS = 1_000;
 
@@ -174,8 +213,20 @@ export const COMPACTION_KEEP_MS = 60 * 60 * 1000;
 /** How many revisions the automatic compaction keeps by default; more, where COMPACTION_KEEP_MS keeps more. */
 export const COMPACTION_KEEP_REVISIONS = 10_000;
 
-/** How often the automatic compaction looks. */
-export const COMPACTION_INTERVAL_MS = 5 * 60 * 1000;
+/**
+ * Disk that history may take, whatever COMPACTION_KEEP_MS and COMPACTION_KEEP_REVISIONS ask for; more, where
+ * COMPACTION_HISTORY_OF_LIVE allows more. Steady overwriting would fill every disk within the hour that is to be kept.
+ */
+export const COMPACTION_HISTORY_BYTES = 64 * 1024 * 1024;
+
+/** Disk that history may take as a part of what lives takes: with what is free for a while, the file stays within three times that. */
+export const COMPACTION_HISTORY_OF_LIVE = 0.5;
+
+/** Revisions that are kept even where their history takes more disk than that; etcd v2 keeps so many events. */
+export const COMPACTION_LEAST_REVISIONS = 1_000;
+
+/** How often the automatic compaction looks: often enough that a busy store does not grow much between two looks. */
+export const COMPACTION_INTERVAL_MS = 1_000;
 
 /** How long the v2 tree waits before it watches the engine anew, when its watch broke. */
 export const TREE_WATCH_RETRY_MS = 100;
