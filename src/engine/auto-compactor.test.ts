@@ -1,17 +1,21 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MusterError } from "../base/errors.ts";
+import { COMPACTION_HISTORY_BYTES, COMPACTION_LEAST_REVISIONS } from "../base/limits.ts";
 import { AutoCompactor, type AutoCompactorOptions } from "./auto-compactor.ts";
+import type { DiskUse } from "./engine.ts";
 
 const HOUR = 3_600_000;
 
 /** A store of which only the revisions are known, and a clock that the test moves. */
-function storeWith(options: Partial<AutoCompactorOptions> = {}) {
+function storeWith(options: Partial<AutoCompactorOptions> & { readonly disk?: DiskUse } = {}) {
   let now = 0;
+  const { disk } = options;
   const state = { revision: 1, compactRevision: 0 };
   const compact = vi.fn(async (revision: number) => {
     state.compactRevision = revision;
   });
-  const engine = { status: async () => ({ ...state }), compact };
+  const diskUse = disk === undefined ? {} : { diskUse: async () => disk };
+  const engine = { status: async () => ({ ...state }), compact, ...diskUse };
   const clock = { now: () => 0, monotonic: () => now };
   const compactor = new AutoCompactor({ engine, clock, ...options });
   return {
@@ -47,6 +51,37 @@ describe("AutoCompactor", () => {
     await at(3 * HOUR, 15_001);
     expect(await at(4 * HOUR, 15_002)).toBe(5002);
     expect(compact).toHaveBeenCalledWith(5001);
+  });
+
+  it("keeps less than both, where history takes more disk than it may", async () => {
+    const most = COMPACTION_HISTORY_BYTES;
+    const disk = { liveBytes: 0, historyBytes: 4 * most, oldestRevision: 1 };
+    expect(await storeWith({ disk }).at(0, 80_000)).toBe(60_000);
+    expect(await storeWith({ disk: { ...disk, liveBytes: 4 * most } }).at(0, 80_000)).toBe(40_000);
+    expect(await storeWith({ disk: { ...disk, historyBytes: most } }).at(0, 80_000)).toBe(0);
+  });
+
+  it("goes by what history takes while what lies before the mark is still being freed", async () => {
+    const disk = { liveBytes: 0, historyBytes: 2 * COMPACTION_HISTORY_BYTES, oldestRevision: 40_001 };
+    const { at, compact } = storeWith({ disk });
+    expect(await at(0, 80_000)).toBe(60_000);
+    expect(await at(1, 80_000)).toBe(60_000);
+    expect(compact).toHaveBeenCalledTimes(1);
+  });
+
+  it("keeps the least revisions, however much disk they take, or fewer where fewer are asked for", async () => {
+    const disk = { liveBytes: 0, historyBytes: 1e6 * COMPACTION_HISTORY_BYTES, oldestRevision: 1 };
+    expect(await storeWith({ disk }).at(0, 80_000)).toBe(80_000 - COMPACTION_LEAST_REVISIONS);
+    expect(await storeWith({ disk, keepRevisions: 10 }).at(0, 80_000)).toBe(79_990);
+  });
+
+  it("keeps the time, give or take a step of it, where it looks far more often", async () => {
+    const { at } = storeWith({ keepRevisions: 0 });
+    for (let second = 0; second < 2 * 3600; second++) {
+      const kept = second - (await at(second * 1000, second));
+      expect(kept, `after ${second} s`).toBeGreaterThanOrEqual(Math.min(second, 3600));
+      expect(kept, `after ${second} s`).toBeLessThanOrEqual(3611);
+    }
   });
 
   it("compacts only forward", async () => {

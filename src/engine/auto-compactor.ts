@@ -1,22 +1,32 @@
 /**
  * Compacts a store by itself, so that history does not grow for ever. What it keeps is both a time and a number of
- * revisions, whichever is more: a busy store keeps an hour, a quiet one everything.
+ * revisions, whichever is more: a busy store keeps an hour, a quiet one everything. Above both stands the disk that history
+ * may take: a store that is overwritten without pause keeps less, or it would fill its disk.
  */
 import type { Clock } from "../base/clock.ts";
 import { isMusterError } from "../base/errors.ts";
-import { COMPACTION_INTERVAL_MS, COMPACTION_KEEP_MS, COMPACTION_KEEP_REVISIONS } from "../base/limits.ts";
+import {
+  COMPACTION_HISTORY_BYTES,
+  COMPACTION_HISTORY_OF_LIVE,
+  COMPACTION_INTERVAL_MS,
+  COMPACTION_KEEP_MS,
+  COMPACTION_KEEP_REVISIONS,
+  COMPACTION_LEAST_REVISIONS,
+} from "../base/limits.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import type { Engine } from "./engine.ts";
 import type { Revision } from "./model.ts";
 
 export interface AutoCompactorOptions {
-  readonly engine: Pick<Engine, "status" | "compact">;
+  readonly engine: Pick<Engine, "status" | "compact" | "diskUse">;
   readonly clock: Clock;
   readonly log?: Log;
   /** History to keep, in ms; default COMPACTION_KEEP_MS. */
   readonly keepMs?: number;
   /** Revisions to keep; default COMPACTION_KEEP_REVISIONS. */
   readonly keepRevisions?: number;
+  /** Bytes on disk that history may take, or more where much lives (see COMPACTION_HISTORY_OF_LIVE); default COMPACTION_HISTORY_BYTES. */
+  readonly historyBytes?: number;
   /** Time between two looks, in ms; default COMPACTION_INTERVAL_MS. */
   readonly intervalMs?: number;
 }
@@ -25,6 +35,9 @@ interface Sample {
   readonly time: number;
   readonly revision: Revision;
 }
+
+/** Into how many steps the time to keep is divided. */
+const SAMPLES = 360;
 
 export class AutoCompactor {
   readonly #options: AutoCompactorOptions;
@@ -56,21 +69,53 @@ export class AutoCompactor {
     await this.#running;
   }
 
-  /** Notes the store's revision and forgets what is neither young nor among the last ones. Errors: the engine's. */
+  /** Forgets what is neither young enough nor among the last revisions, or more than the disk should hold. Errors: the engine's. */
   async look(): Promise<void> {
-    const { engine, clock, keepMs = COMPACTION_KEEP_MS, keepRevisions = COMPACTION_KEEP_REVISIONS } = this.#options;
+    const { engine, clock, keepRevisions = COMPACTION_KEEP_REVISIONS } = this.#options;
     const { revision, compactRevision } = await engine.status();
-    const now = clock.monotonic();
-    this.#samples.push({ time: now, revision });
-    const old = this.#samples.findLastIndex((sample) => sample.time <= now - keepMs);
-    // Of the samples that are old enough, only the newest will ever count again.
-    this.#samples = this.#samples.slice(Math.max(old, 0));
-    const oldEnough = old === -1 ? 0 : (this.#samples[0]?.revision ?? 0);
-    const target = Math.min(oldEnough, revision - keepRevisions);
+    this.#note({ time: clock.monotonic(), revision });
+    const byAge = Math.min(this.#oldEnough(), revision - keepRevisions);
+    const bySize = Math.min(
+      await this.#tooMuch(revision),
+      revision - Math.min(keepRevisions, COMPACTION_LEAST_REVISIONS),
+    );
+    const target = Math.max(byAge, bySize);
     if (target > compactRevision) {
       await engine.compact(target);
-      this.#log.info({ revision: target, newest: revision }, "compacted the store's history");
+      this.#log.debug({ revision: target, newest: revision }, "compacted the store's history");
     }
+  }
+
+  /** The newest revision that is old enough to be forgotten, or 0. */
+  #oldEnough(): Revision {
+    const [oldest] = this.#samples;
+    return oldest !== undefined && oldest.time <= this.#options.clock.monotonic() - this.#keepMs ? oldest.revision : 0;
+  }
+
+  /** Up to which revision history has to go so that the rest of it takes no more disk than it may; 0 where it does not. */
+  async #tooMuch(newest: Revision): Promise<Revision> {
+    const { engine, historyBytes = COMPACTION_HISTORY_BYTES } = this.#options;
+    const disk = await engine.diskUse?.();
+    const most = Math.max(historyBytes, (disk?.liveBytes ?? 0) * COMPACTION_HISTORY_OF_LIVE);
+    if (disk === undefined || disk.historyBytes <= most) {
+      return 0;
+    }
+    return newest - Math.floor((newest - disk.oldestRevision + 1) * (most / disk.historyBytes));
+  }
+
+  /** Takes a sample, if the last one is not too near, and drops those that will never count again. */
+  #note(sample: Sample): void {
+    const last = this.#samples.at(-1);
+    if (last === undefined || sample.time - last.time >= this.#keepMs / SAMPLES) {
+      this.#samples.push(sample);
+    }
+    // Of the samples that are old enough, only the newest counts.
+    const old = this.#samples.findLastIndex(({ time }) => time <= sample.time - this.#keepMs);
+    this.#samples = this.#samples.slice(Math.max(old, 0));
+  }
+
+  get #keepMs(): number {
+    return this.#options.keepMs ?? COMPACTION_KEEP_MS;
   }
 
   #lookAlone(): void {

@@ -59,6 +59,9 @@ export interface Engine {
   /** The store's newest revision and the one it is compacted to (0: never), at one moment. */
   status(): Promise<EngineStatus>;
 
+  /** What the store takes on disk. Only engines that keep it themselves can tell. */
+  diskUse?(): Promise<DiskUse>;
+
   /**
    * Makes a lease. `ttl` in s; it may be raised to the engine's least. id 0: one is chosen.
    * Errors: `leaseExists`, `leaseTtlTooLarge` (beyond MAX_LEASE_TTL_S).
@@ -90,6 +93,16 @@ export interface Engine {
 export interface EngineStatus {
   readonly revision: Revision;
   readonly compactRevision: Revision;
+}
+
+/** Bytes in use on disk. Free space within the store's file is in none of them. */
+export interface DiskUse {
+  /** What lives now: the newest version of each key, and leases. */
+  readonly liveBytes: number;
+  /** History: everything that a compaction to the newest revision would free. */
+  readonly historyBytes: number;
+  /** The oldest revision that takes part in `historyBytes`: before the compacted one, while that is being freed. */
+  readonly oldestRevision: Revision;
 }
 
 /** A running watch: iterate it once. Leaving the loop, or `close()`, ends it. */

@@ -1,5 +1,12 @@
 /** The leases of a local engine in memory: when each ends, on a clock that never jumps. Their keys are the store's business. */
+import { sortInSlices } from "../base/sliced-sort.ts";
 import type { LeaseId } from "./model.ts";
+
+/** Told of work in units of a few µs, it answers whether a slice is over. */
+type IsOver = (units: number) => boolean;
+
+/** Looking at a lease is so much work. */
+const UNITS_PER_LEASE = 1 / 16;
 
 interface Lease {
   /** Time to live granted, in s. */
@@ -51,21 +58,35 @@ export class LeaseTable {
     return lease !== undefined && this.#isOver(lease);
   }
 
-  /** The leases whose time is over, the longest over first. */
-  expired(): LeaseId[] {
-    const now = this.#monotonic();
-    const over: [LeaseId, Lease][] = [];
-    for (const entry of this.#leases) {
-      if (entry[1].deadline <= now) {
-        over.push(entry);
-      }
-    }
-    return over.sort(([, a], [, b]) => a.deadline - b.deadline).map(([id]) => id);
+  /** Whether there is no lease at all. */
+  get isEmpty(): boolean {
+    return this.#leases.size === 0;
   }
 
-  /** All IDs in rising order. */
-  ids(): LeaseId[] {
-    return [...this.#leases.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  /** The leases whose time is over, the longest over first; looked for in slices. */
+  *expired(isOver: IsOver): Generator<void, LeaseId[], void> {
+    const now = this.#monotonic();
+    const over: { readonly id: LeaseId; readonly deadline: number }[] = [];
+    for (const [id, { deadline }] of this.#leases) {
+      if (deadline <= now) {
+        over.push({ id, deadline });
+      }
+      if (isOver(UNITS_PER_LEASE)) {
+        yield;
+      }
+    }
+    const sorted = yield* sortInSlices(over, (a, b) => a.deadline - b.deadline, isOver);
+    return sorted.map(({ id }) => id);
+  }
+
+  /** All IDs in rising order, sorted in slices. */
+  *ids(isOver: IsOver): Generator<void, LeaseId[], void> {
+    return yield* sortInSlices([...this.#leases.keys()], (a, b) => (a < b ? -1 : a > b ? 1 : 0), isOver);
+  }
+
+  /** All IDs. */
+  unsortedIds(): Iterable<LeaseId> {
+    return this.#leases.keys();
   }
 
   #isOver(lease: Lease): boolean {

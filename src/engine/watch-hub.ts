@@ -2,6 +2,8 @@
  * Watches of a local engine. A reader that keeps up is served from memory as changes are made durable; one that falls
  * behind is served from history until it has caught up, so that it costs bounded memory and misses nothing.
  */
+
+import type { Bytes } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
 import type { Watch } from "./engine.ts";
 import type { Event, Revision, WatchRequest } from "./model.ts";
@@ -9,10 +11,49 @@ import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
 import { Watcher } from "./watcher.ts";
 import { WatcherIndex } from "./watcher-index.ts";
 
+/** A revision that is made known: with its events or, where they are very many, only with whom they concern. */
+export type Published =
+  | (RevisionEvents & { readonly touched?: undefined })
+  | { readonly revision: Revision; readonly events?: undefined; readonly touched: Touched };
+
+/** The watchers that a very large revision concerns, gathered key by key while it is being made. */
+export class Touched {
+  readonly #index: WatcherIndex<Watcher>;
+  readonly #watchers = new Set<Watcher>();
+
+  constructor(index: WatcherIndex<Watcher>) {
+    this.#index = index;
+  }
+
+  get watchers(): Iterable<Watcher> {
+    return this.#watchers;
+  }
+
+  /** Notes a key that was changed. */
+  touch(key: Bytes): void {
+    if (this.#watchers.size < this.#index.size) {
+      for (const watcher of this.#index.find(key)) {
+        this.#watchers.add(watcher);
+      }
+    }
+  }
+
+  /** Notes a watcher that came while the revision was being made, and may want what was changed before. */
+  join(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+  }
+
+  leave(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
+  }
+}
+
 export class WatchHub {
   readonly #history: WatchHistory;
   readonly #index = new WatcherIndex<Watcher>();
   #revision: Revision;
+  /** Of the very large revision that is being made, if one is. */
+  #touched: Touched | undefined;
   #closed = false;
 
   /** `revision` is the store's newest: events come from the next one on. */
@@ -44,14 +85,37 @@ export class WatchHub {
       createdRevision,
       history: this.#history,
       published: () => this.#revision,
-      onClose: () => this.#index.remove(request, watcher),
+      onClose: () => {
+        this.#index.remove(request, watcher);
+        this.#touched?.leave(watcher);
+      },
     });
     this.#index.add(request, watcher);
+    this.#touched?.join(watcher);
     return watcher;
   }
 
-  /** Hands out the changes of the next revision; they are durable. */
-  publish(change: RevisionEvents): void {
+  /** Begins to gather whom the revision that is being made concerns, until it is published. There is one at a time. */
+  follow(): Touched {
+    this.#touched = new Touched(this.#index);
+    return this.#touched;
+  }
+
+  /** Gives up the revision that was being made. */
+  unfollow(): void {
+    this.#touched = undefined;
+  }
+
+  /** Hands out the changes of the next revision; they are durable. Those of a very large one are read from history. */
+  publish(change: Published): void {
+    if (change.touched !== undefined) {
+      this.#revision = change.revision;
+      for (const watcher of change.touched.watchers) {
+        watcher.fallBehind(change.revision);
+      }
+      this.unfollow();
+      return;
+    }
     const perWatcher = new Map<Watcher, Event[]>();
     for (const event of change.events) {
       for (const watcher of this.#index.find(event.kv.key)) {

@@ -23,6 +23,13 @@ interface Queued {
   readonly bytes: number;
 }
 
+/** A revision, as far as it has been read. */
+interface Part {
+  readonly revision: Revision;
+  readonly events: Event[];
+  bytes: number;
+}
+
 export class Watcher implements Watch {
   readonly createdRevision: Promise<Revision>;
   readonly #options: WatcherOptions;
@@ -33,6 +40,9 @@ export class Watcher implements Watch {
   #queuedBytes = 0;
   /** The revision from which on history has to be read; undefined while all that is wanted is offered or queued. */
   #behindFrom: Revision | undefined;
+  /** Which change of that revision is read next, and what has been read of it. */
+  #behindSub = 0;
+  #part: Part | undefined;
   #wantsProgress = false;
   #wake: () => void = () => {};
   #iterated = false;
@@ -83,6 +93,7 @@ export class Watcher implements Watch {
     if (!this.#closed) {
       this.#closed = true;
       this.#queue = [];
+      this.#part = undefined;
       this.#options.onClose();
       this.#wake();
     }
@@ -137,18 +148,33 @@ export class Watcher implements Watch {
     return first?.message;
   }
 
-  /** Goes on in history by one piece. Nothing can be offered meanwhile, as the piece is read at once. */
+  /**
+   * Goes on in history by one piece. Nothing can be offered meanwhile, as the piece is read at once. A revision that
+   * comes in several pieces is kept until it is whole.
+   */
   #readHistory(from: Revision): void {
     const { request, history, published } = this.#options;
     const to = published();
-    const piece = history.read({ from, to, wants: (key) => covers(request, key) });
+    const piece = history.read({ from, fromSub: this.#behindSub, to, wants: (key) => covers(request, key) });
     for (const change of piece.revisions) {
-      const queued = this.#toQueue(change);
-      if (queued !== undefined) {
-        this.#push(queued);
+      if (this.#part?.revision !== change.revision) {
+        this.#pushPart();
       }
+      this.#part = this.#extended(this.#part, change);
     }
     this.#behindFrom = piece.next > to ? undefined : piece.next;
+    this.#behindSub = piece.nextSub ?? 0;
+    if (this.#behindSub === 0) {
+      this.#pushPart();
+    }
+  }
+
+  #pushPart(): void {
+    const part = this.#part;
+    this.#part = undefined;
+    if (part !== undefined && part.events.length > 0) {
+      this.#push(toQueue(part));
+    }
   }
 
   #push(queued: Queued): void {
@@ -159,18 +185,27 @@ export class Watcher implements Watch {
 
   /** The message that the watch is sent for a revision, or undefined where its filters leave nothing. */
   #toQueue(change: RevisionEvents): Queued | undefined {
-    const { request } = this.#options;
-    const events = change.events
-      .filter((event) => !(event.kind === "put" ? request.noPut : request.noDelete))
-      .map((event) =>
-        request.prevKv === true || event.prevKv === undefined ? event : { ...event, prevKv: undefined },
-      );
-    if (events.length === 0) {
-      return undefined;
-    }
-    const message: WatchMessage = { kind: "events", revision: change.revision, events };
-    return { message, events: events.length, bytes: events.reduce((sum, event) => sum + bytesOf(event), 0) };
+    const part = this.#extended(undefined, change);
+    return part.events.length === 0 ? undefined : toQueue(part);
   }
+
+  /** Adds those events of a revision that the watch's filters leave. */
+  #extended(part: Part | undefined, { revision, events }: RevisionEvents): Part {
+    const { noPut, noDelete, prevKv } = this.#options.request;
+    const extended = part ?? { revision, events: [], bytes: 0 };
+    for (const event of events) {
+      if (event.kind === "put" ? noPut !== true : noDelete !== true) {
+        const shown = prevKv === true || event.prevKv === undefined ? event : { ...event, prevKv: undefined };
+        extended.events.push(shown);
+        extended.bytes += bytesOf(shown);
+      }
+    }
+    return extended;
+  }
+}
+
+function toQueue({ revision, events, bytes }: Part): Queued {
+  return { message: { kind: "events", revision, events }, events: events.length, bytes };
 }
 
 function bytesOf({ kv, prevKv }: Event): number {

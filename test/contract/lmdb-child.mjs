@@ -1,20 +1,32 @@
-// A process that owns a data directory, for tests that kill it: `node lmdb-child.mjs <built src> <directory> <name> [load]`.
+// A process that owns a data directory, for tests that kill it or cut its power:
+//   node lmdb-child.mjs <built src> <directory> <name> [load | churn <transactions>]
 // It writes a line for everything that was acknowledged, before it goes on:
-//   open <revision>            the engine is open
-//   wrote <revision> <writes>  a transaction: key=value, or key alone for a deletion, joined by commas
-//   lease <id>                 a lease was granted
-//   compacted <revision>       a compaction was accepted
-//   saw <revision>             a reader or a watcher was shown this revision
-// With `load` it writes from many callers at once until it dies; else it waits. Plain JavaScript, for Node 20.
+//   open <revision>              the engine is open
+//   wrote <revision> <writes>    a transaction: key=value, or key alone for a deletion, joined by commas
+//   watched <revision> <writes>  a watcher was shown this
+//   lease <id>                   a lease was granted
+//   compacted <revision>         a compaction was accepted
+//   saw <revision>               a reader was shown this revision
+// With `load` it writes from many callers at once until it dies; with `churn` from a few, compacting as it goes, and kills
+// itself in the middle of it after so many transactions; else it waits. Plain JavaScript, for Node 20.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const CALLERS = 24;
 const SLOTS = 8;
-/** When the history that the parent has read already is compacted, in transactions of the first caller. */
+const LOAD = { callers: 24, padBytes: 3000 };
+/** Which callers' transactions go in pieces: every so many's. */
+const IN_PIECES_EVERY = 12;
+const CHURN = { callers: 6, padBytes: 1500 };
+/** When a load compacts the history that the parent has read already, in transactions of the first caller. */
 const COMPACT_AT = 3;
+/** How often churn compacts, in transactions of the first caller, and how many revisions it keeps. */
+const CHURN_COMPACTS_EVERY = 8;
+const CHURN_KEEPS = 30;
 
-const [built = "", directory = "", run = "", mode = "hold"] = process.argv.slice(2);
+const [built = "", directory = "", run = "", mode = "hold", transactions = "0"] = process.argv.slice(2);
+const { callers: CALLERS, padBytes: PAD_BYTES } = mode === "churn" ? CHURN : LOAD;
+/** After how many transactions this process kills itself. */
+let left = mode === "churn" ? Number(transactions) : Number.POSITIVE_INFINITY;
 const { openLmdbEngine } = await import(pathToFileURL(join(built, "engine/lmdb/lmdb-engine.js")).href);
 const { systemClock } = await import(pathToFileURL(join(built, "base/clock.js")).href);
 
@@ -44,7 +56,7 @@ function writesOf(caller, count) {
       return [
         [`single/${caller}/${(slot + 2) % SLOTS}`],
         [`last/${caller}`, value],
-        [`pad/${caller}`, value.padEnd(3000, ".")],
+        [`pad/${caller}`, value.padEnd(PAD_BYTES, ".")],
       ];
   }
 }
@@ -52,24 +64,85 @@ function writesOf(caller, count) {
 async function load(engine, caller, openRevision) {
   for (let count = 0; ; count++) {
     const writes = writesOf(caller, count);
-    const { revision } = await engine.txn({ compares: [], success: writes.map(operation), failure: [] });
+    const revision = await commit(engine, writes, mode === "load" && caller % IN_PIECES_EVERY === 1);
+    if (revision === undefined) {
+      continue;
+    }
     tell(`wrote ${revision} ${writes.map((write) => write.join("=")).join(",")}`);
-    if (caller === 0 && count === COMPACT_AT && openRevision > 1) {
-      await engine.compact(openRevision);
-      tell(`compacted ${openRevision}`);
+    left--;
+    if (left <= 0) {
+      process.kill(process.pid, "SIGKILL");
+    }
+    if (caller === 0) {
+      await compact(engine, compactTo({ count, revision, openRevision }));
     }
   }
 }
 
-async function watch(engine) {
-  for await (const { revision } of engine.watch({ key: Buffer.from("single/"), end: null })) {
-    tell(`saw ${revision}`);
+/** Commits writes and gives their revision; undefined where the disk refused them, as it may where churn is to go on. */
+async function commit(engine, writes, isInPieces) {
+  try {
+    const request = { compares: [], success: writes.map(operation), failure: [] };
+    return (await engine.txn(isInPieces ? nested(request) : request)).revision;
+  } catch (error) {
+    if (mode === "churn" && error.code === "storeUnavailable") {
+      return undefined;
+    }
+    throw error;
   }
+}
+
+/** A transaction with another one in it is not short: with the smallest slices each of its writes is a piece. */
+function nested(request) {
+  return { compares: [], success: [{ kind: "txn", request }], failure: [] };
+}
+
+/** Where the first caller compacts to after a transaction, or 0. */
+function compactTo({ count, revision, openRevision }) {
+  if (mode === "churn") {
+    return count % CHURN_COMPACTS_EVERY === CHURN_COMPACTS_EVERY - 1 ? revision - CHURN_KEEPS : 0;
+  }
+  return count === COMPACT_AT && openRevision > 1 ? openRevision : 0;
+}
+
+async function compact(engine, revision) {
+  if (revision > 0) {
+    try {
+      await engine.compact(revision);
+      tell(`compacted ${revision}`);
+    } catch (error) {
+      if (mode !== "churn" || error.code !== "storeUnavailable") {
+        throw error;
+      }
+    }
+  }
+}
+
+/** Shows all that happens to a watcher, revision by revision. */
+async function watch(engine) {
+  for await (const message of engine.watch({ key: Buffer.alloc(0), end: null })) {
+    const revisions = new Map();
+    for (const { kind, kv } of message.kind === "events" ? message.events : []) {
+      const write = kind === "put" ? `${Buffer.from(kv.key)}=${Buffer.from(kv.value)}` : `${Buffer.from(kv.key)}`;
+      revisions.set(kv.modRevision, [...(revisions.get(kv.modRevision) ?? []), write]);
+    }
+    for (const [revision, writes] of revisions) {
+      tell(`watched ${revision} ${writes.join(",")}`);
+    }
+  }
+}
+
+/** Churn goes on where a failing disk keeps a read from being answered: it showed nobody anything. */
+function unlessChurn(error) {
+  if (mode !== "churn") {
+    throw error;
+  }
+  return { revision: 0 };
 }
 
 async function read(engine) {
   for (let last = 0; ; ) {
-    const { revision } = await engine.range({ key: Buffer.from("single/"), end: null, limit: 10 });
+    const { revision } = await engine.range({ key: Buffer.from("single/"), end: null, limit: 10 }).catch(unlessChurn);
     if (revision > last) {
       tell(`saw ${revision}`);
       last = revision;
@@ -79,10 +152,12 @@ async function read(engine) {
 }
 
 try {
-  const engine = await openLmdbEngine({ directory, clock: systemClock });
+  // Under load some transactions go in pieces, so that kills meet unfinished ones.
+  const pieces = mode === "load" ? { writeSlice: { ms: 0, unitsPerLook: 1 } } : {};
+  const engine = await openLmdbEngine({ directory, clock: systemClock, ...pieces });
   const { revision } = await engine.status();
   tell(`open ${revision}`);
-  if (mode === "load") {
+  if (mode !== "hold") {
     const { id } = await engine.grantLease({ id: 0n, ttl: 100_000 });
     tell(`lease ${id}`);
     const callers = Array.from({ length: CALLERS }, (_, caller) => load(engine, caller, revision));
@@ -92,5 +167,6 @@ try {
   setInterval(() => {}, 1_000_000);
 } catch (error) {
   tell(`failed ${error.code} ${error.message}`);
+  console.error(error.stack);
   process.exitCode = 1;
 }

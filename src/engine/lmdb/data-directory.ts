@@ -17,7 +17,9 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { tryLock } from "fs-native-extensions";
@@ -31,6 +33,10 @@ const FORMAT = "FORMAT";
 const FORMAT_NEW = "FORMAT.new";
 const DATA = "data.mdb";
 const LMDB_LOCK = "lock.mdb";
+/** What must be free for a store to be made; LMDB's files take a tenth of it. */
+const NEW_STORE_BYTES = 1_048_576;
+/** More than LMDB asks for (8,272 bytes); it takes what there is. */
+const LMDB_LOCK_BYTES = 12_288;
 /** What a file system puts at its root, where that is the directory. */
 const LOST_AND_FOUND = "lost+found";
 const KNOWN: ReadonlySet<string> = new Set([LOCK, FORMAT, FORMAT_NEW, DATA, LMDB_LOCK, LOST_AND_FOUND]);
@@ -62,6 +68,8 @@ export class DataDirectory {
         const isNew = inspect(path);
         if (isNew) {
           prepare(path);
+        } else {
+          reserveLmdbLock(path);
         }
         return new DataDirectory(path, lock, isNew);
       });
@@ -189,10 +197,32 @@ export function corrupt(path: string, state: string): MusterError {
  * one finds the note and starts over, as nothing can have been acknowledged.
  */
 function prepare(path: string): void {
+  refuseFull(path);
   writeDurably(join(path, FORMAT_NEW), `${FORMAT_NAME} ${FORMAT_VERSION}\n`);
   syncDirectory(path);
   rmSync(join(path, DATA), { force: true });
   rmSync(join(path, LMDB_LOCK), { force: true });
+}
+
+/** LMDB dies of a disk that gets full while it makes its files. File systems that do not say how large they are pass. */
+function refuseFull(path: string): void {
+  const { bavail, blocks, bsize } = statfsSync(path);
+  if (blocks > 0 && bavail * bsize < NEW_STORE_BYTES) {
+    throw Object.assign(new Error(`a new store takes ${NEW_STORE_BYTES} bytes, ${bavail * bsize} are left`), {
+      code: "ENOSPC",
+    });
+  }
+}
+
+/**
+ * Makes LMDB's file of locks where a store comes without (a backup needs none): LMDB writes it through a map, and where no
+ * space is left for it the kernel would end the process by a signal instead of an error.
+ */
+function reserveLmdbLock(path: string): void {
+  const file = join(path, LMDB_LOCK);
+  if (!existsSync(file)) {
+    writeFileSync(file, Buffer.alloc(LMDB_LOCK_BYTES), { mode: 0o600 });
+  }
 }
 
 function withReason<T>(path: string, action: () => T): T {
@@ -203,8 +233,22 @@ function withReason<T>(path: string, action: () => T): T {
       throw error;
     }
     const reason = error instanceof Error ? error.message : String(error);
-    throw new MusterError("storeUnavailable", `Make the data directory "${path}" one that Muster can use: ${reason}`, {
-      cause: error,
-    });
+    throw new MusterError("storeUnavailable", `${remedy(path, error)}: ${reason}`, { cause: error });
+  }
+}
+
+/** What somebody has to do where the file system does not let us. */
+function remedy(path: string, error: unknown): string {
+  switch (error instanceof Error && "code" in error ? error.code : undefined) {
+    case "EROFS":
+      return `Mount the file system of the data directory "${path}" so that it can be written, then start Muster again`;
+    case "ENOSPC":
+    case "EDQUOT":
+      return `Free some space for the data directory "${path}", then start Muster again`;
+    case "EACCES":
+    case "EPERM":
+      return `Let the user that runs Muster read and write the data directory "${path}"`;
+    default:
+      return `Make the data directory "${path}" one that Muster can use`;
   }
 }

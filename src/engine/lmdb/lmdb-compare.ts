@@ -2,8 +2,9 @@
 import { compareBytes } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { type Compare, type KeyValue, NO_LEASE, type Operation, type TxnRequest } from "../model.ts";
-import type { Tables } from "./lmdb-open.ts";
-import { keyValues } from "./lmdb-snapshot.ts";
+import { decodeVersion } from "./lmdb-schema.ts";
+import { boundsOf, readKey, walk } from "./lmdb-snapshot.ts";
+import { unitsOf, type View } from "./lmdb-view.ts";
 
 /** Which branch of a transaction is taken, and which of each transaction nested in that branch, by operation. */
 export interface Choice {
@@ -12,29 +13,77 @@ export interface Choice {
   readonly nested: ReadonlyMap<Operation, Choice>;
 }
 
-/** Makes all compares of a transaction. */
-export function choose(tables: Tables, request: TxnRequest): Choice {
-  const succeeded = request.compares.every((compare) => holds(tables, compare));
+const NONE_NESTED: ReadonlyMap<Operation, Choice> = new Map();
+
+/**
+ * Makes the compares of a transaction that is short: which compares only single keys and nests no other. Undefined where
+ * it is not: then they are to be made in slices.
+ */
+export function chooseAtOnce(view: View, request: TxnRequest): Choice | undefined {
+  if (request.compares.some(({ end }) => end !== undefined)) {
+    return undefined;
+  }
+  const holds = (compare: Compare) => holdsForOne(compare, readKey(view.tables, compare.key, view.moment));
+  const succeeded = request.compares.every(holds);
+  const operations = succeeded ? request.success : request.failure;
+  return operations.some(({ kind }) => kind === "txn") ? undefined : { succeeded, operations, nested: NONE_NESTED };
+}
+
+/** Makes all compares of a transaction, in slices. */
+export function* choose(view: View, request: TxnRequest): Generator<void, Choice, void> {
+  const succeeded = yield* allHold(view, request.compares);
   const operations = succeeded ? request.success : request.failure;
   const nested = new Map<Operation, Choice>();
   for (const operation of operations) {
     if (operation.kind === "txn") {
-      nested.set(operation, choose(tables, operation.request));
+      nested.set(operation, yield* choose(view, operation.request));
     }
   }
   return { succeeded, operations, nested };
 }
 
-function holds(tables: Tables, compare: Compare): boolean {
-  let found = false;
-  for (const kv of keyValues(tables, compare)) {
-    found = true;
-    if (!holdsFor(compare, kv)) {
+function* allHold(view: View, compares: readonly Compare[]): Generator<void, boolean, void> {
+  for (const compare of compares) {
+    const holds =
+      compare.end === undefined
+        ? holdsForOne(compare, readKey(view.tables, compare.key, view.moment))
+        : yield* holdsForAll(view, compare);
+    if (!holds) {
       return false;
     }
+    if (view.isOver()) {
+      yield;
+    }
   }
-  // etcd compares an empty range, like a missing key, as a key-value of zeros, and never finds a value in it.
-  return found || (compare.target !== "value" && holdsFor(compare, undefined));
+  return true;
+}
+
+function* holdsForAll(view: View, compare: Compare): Generator<void, boolean, void> {
+  let after: Buffer | undefined;
+  let found = false;
+  for (let goesOn = true; goesOn; ) {
+    goesOn = false;
+    for (const { key, record } of walk(view.tables, boundsOf(compare, after), view.moment)) {
+      after = key;
+      found ||= record !== undefined;
+      if (record !== undefined && !holdsFor(compare, decodeVersion(key, record))) {
+        return false;
+      }
+      if (view.isOver(unitsOf(record))) {
+        goesOn = true;
+        break;
+      }
+    }
+    if (goesOn) {
+      yield;
+    }
+  }
+  return found || holdsForOne(compare, undefined);
+}
+
+/** etcd compares an empty range, like a missing key, as a key-value of zeros, and never finds a value in it. */
+function holdsForOne(compare: Compare, kv: KeyValue | undefined): boolean {
+  return kv === undefined && compare.target === "value" ? false : holdsFor(compare, kv);
 }
 
 function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {

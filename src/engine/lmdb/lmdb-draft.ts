@@ -4,8 +4,10 @@
  */
 import type { Bytes } from "../../base/bytes.ts";
 import { NO_BYTES } from "../../base/bytes.ts";
+import { WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
 import { type Event, type KeyValue, type LeaseId, NO_LEASE, type Revision } from "../model.ts";
-import type { RevisionEvents } from "../watch-history.ts";
+import type { Slice } from "../slice.ts";
+import type { Published, Touched, WatchHub } from "../watch-hub.ts";
 import type { Tables } from "./lmdb-open.ts";
 import {
   changeKey,
@@ -20,6 +22,7 @@ import {
   type State,
 } from "./lmdb-schema.ts";
 import { readKey } from "./lmdb-snapshot.ts";
+import type { View } from "./lmdb-view.ts";
 
 /** What a key is to become. */
 export interface NewVersion {
@@ -28,28 +31,55 @@ export interface NewVersion {
   readonly lease: LeaseId;
 }
 
-export class Draft {
+export interface DraftOptions {
+  /** The state that is stored. */
+  readonly state: State;
+  /** Says when a step is to yield. */
+  readonly slice: Slice;
+  /** Who is to be told of changes. */
+  readonly hub: WatchHub;
+}
+
+/** What is synced, and now to be told. */
+export interface Settled {
+  readonly effects: readonly (() => void)[];
+  /** The changes for watchers, by revision; none where nobody watches. */
+  readonly changes: readonly Published[];
+}
+
+export class Draft implements View {
   readonly tables: Tables;
+  readonly slice: Slice;
+  /** A transaction sees the newest, what it has done itself included. */
+  readonly moment = "newest";
   /** Runs when the draft is synced, before anybody is answered. */
   readonly effects: (() => void)[] = [];
-  /** The changes for watchers, by revision; stays empty where nobody watches. */
-  readonly changes: RevisionEvents[] = [];
   /** Leases that this draft makes: what was known of their IDs before does not hold for them. */
   readonly granted = new Set<LeaseId>();
-  readonly #stored: State;
+  readonly #changes: Published[] = [];
+  readonly #hub: WatchHub;
   readonly #collect: boolean;
+  #stored: State;
   #revision: Revision;
   #compactRevision: Revision;
   #events: Event[] = [];
+  /** Whom the revision under way concerns, once its events are too many to be kept. */
+  #touched: Touched | undefined;
   #sub = 0;
   #writes = 0;
 
-  constructor(tables: Tables, state: State, collectEvents: boolean) {
+  constructor(tables: Tables, { state, slice, hub }: DraftOptions) {
     this.tables = tables;
+    this.slice = slice;
+    this.#hub = hub;
     this.#stored = state;
     this.#revision = state.revision;
     this.#compactRevision = state.compactRevision;
-    this.#collect = collectEvents;
+    this.#collect = hub.isWatched;
+  }
+
+  isOver(units?: number): boolean {
+    return this.slice.isOver(units);
   }
 
   /** The revision after the transactions that are done. */
@@ -91,8 +121,10 @@ export class Draft {
     this.#log({ kind: "put", key, ...version }, old);
     this.write(this.tables.keys, key, record);
     this.#moveLease(key, old?.lease ?? NO_LEASE, next.lease);
-    if (this.#collect) {
-      this.#events.push({ kind: "put", kv: decodeVersion(key, record), prevKv: this.#beforehand(old) });
+    if (this.#touched !== undefined) {
+      this.#touched.touch(key);
+    } else if (this.#collect) {
+      this.#tell({ kind: "put", kv: decodeVersion(key, record), prevKv: this.#beforehand(old) });
     }
     this.#sub++;
   }
@@ -103,8 +135,10 @@ export class Draft {
     this.#log({ kind: "delete", key, createRevision: 0, version: 0, lease: NO_LEASE }, old);
     this.remove(this.tables.keys, key);
     this.#moveLease(key, old.lease, NO_LEASE);
-    if (this.#collect) {
-      this.#events.push({ kind: "delete", kv: deletedKey(key, this.#revision + 1), prevKv: this.#beforehand(old) });
+    if (this.#touched !== undefined) {
+      this.#touched.touch(key);
+    } else if (this.#collect) {
+      this.#tell({ kind: "delete", kv: deletedKey(key, this.#revision + 1), prevKv: this.#beforehand(old) });
     }
     this.#sub++;
   }
@@ -114,8 +148,10 @@ export class Draft {
     if (this.#sub > 0) {
       this.#revision++;
       if (this.#collect) {
-        this.changes.push({ revision: this.#revision, events: this.#events });
+        const { touched, events } = { touched: this.#touched, events: this.#events };
+        this.#changes.push({ revision: this.#revision, ...(touched === undefined ? { events } : { touched }) });
         this.#events = [];
+        this.#touched = undefined;
       }
       this.#sub = 0;
     }
@@ -139,9 +175,14 @@ export class Draft {
     this.remove(this.tables.leases, leaseKey(id));
   }
 
-  /** The keys that hang on a lease, in key order. */
-  leasedKeys(id: LeaseId): Buffer[] {
-    return [...this.tables.leaseKeys.getValues(leaseKey(id))];
+  /** The first keys that hang on a lease, in key order. */
+  leasedKeys(id: LeaseId, limit: number): Buffer[] {
+    return [...this.tables.leaseKeys.getValues(leaseKey(id), { limit })];
+  }
+
+  /** Takes a key off a lease. */
+  forgetLeasedKey(id: LeaseId, key: Buffer): void {
+    this.remove(this.tables.leaseKeys, leaseKey(id), key);
   }
 
   write(table: Tables["keys"], key: Buffer, value: Buffer): void {
@@ -164,12 +205,25 @@ export class Draft {
     this.tables.past.removeSync(key, span);
   }
 
-  /** Writes the new state, if there is one; the last thing before the commit. */
+  /** Writes the new state, if there is one; the last thing before the commit. A transaction under way is unfinished. */
   seal(): void {
-    if (this.#revision !== this.#stored.revision || this.#compactRevision !== this.#stored.compactRevision) {
-      const state = { revision: this.#revision, compactRevision: this.#compactRevision };
-      this.write(this.tables.meta, STATE_KEY, encodeState(state));
+    const stored = this.#stored;
+    const unfinished = this.#sub > 0;
+    if (
+      this.#revision !== stored.revision ||
+      this.#compactRevision !== stored.compactRevision ||
+      unfinished !== (stored.unfinished === true)
+    ) {
+      this.#stored = { revision: this.#revision, compactRevision: this.#compactRevision, unfinished };
+      // Not counted as a step's write: it is nobody's.
+      this.tables.meta.putSync(STATE_KEY, encodeState(this.#stored));
     }
+  }
+
+  /** Hands over what is to be told when all is synced; a transaction under way may go on. */
+  settle(): Settled {
+    this.granted.clear();
+    return { effects: this.effects.splice(0), changes: this.#changes.splice(0) };
   }
 
   /** Notes the change under way, and where what it replaces can be found. */
@@ -180,6 +234,18 @@ export class Draft {
     if (old !== undefined) {
       this.#writes++;
       this.tables.past.putSync(change.key, [old.modRevision, main, this.#sub]);
+    }
+  }
+
+  /** Keeps an event; of more than a watch may have waiting, which are read from history then, only whom they concern. */
+  #tell(event: Event): void {
+    this.#events.push(event);
+    if (this.#events.length > WATCH_QUEUE_EVENTS) {
+      this.#touched = this.#hub.follow();
+      for (const { kv } of this.#events) {
+        this.#touched.touch(kv.key);
+      }
+      this.#events = [];
     }
   }
 

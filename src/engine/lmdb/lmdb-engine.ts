@@ -4,7 +4,7 @@ import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { FIRST_READ_SLICE_MS, PROBE_BYTES, READ_SLICE_MS } from "../../base/limits.ts";
 import { type Log, silentLog } from "../../base/log.ts";
-import type { Engine, EngineStatus, Watch } from "../engine.ts";
+import type { DiskUse, Engine, EngineStatus, Watch } from "../engine.ts";
 import type {
   LeaseGrant,
   LeaseId,
@@ -16,19 +16,21 @@ import type {
   TxnResult,
   WatchRequest,
 } from "../model.ts";
+import { Slice } from "../slice.ts";
 import { turns } from "../turns.ts";
 import { checkKeyRange, checkRange, checkTxn, checkWhole, isReadOnly } from "../txn-check.ts";
 import { WatchHub } from "../watch-hub.ts";
 import { corrupt, DataDirectory } from "./data-directory.ts";
 import { LmdbCompactor } from "./lmdb-compactor.ts";
+import { diskUse } from "./lmdb-disk-use.ts";
 import { LmdbHistory } from "./lmdb-history.ts";
 import { LmdbLeases, randomLeaseId } from "./lmdb-leases.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { RangeRead, type SlicedRead } from "./lmdb-range.ts";
 import { EMPTY_STATE, encodeState, PROBE_KEY, STATE_KEY, type State } from "./lmdb-schema.ts";
-import { readState } from "./lmdb-snapshot.ts";
+import { newestOf, readState } from "./lmdb-snapshot.ts";
 import { LmdbStore } from "./lmdb-store.ts";
-import { applyTxn, checkRevision, compacted, TxnRead } from "./lmdb-txn.ts";
+import { applyShortTxn, applyTxn, checkRevision, compacted, isShort, TxnRead } from "./lmdb-txn.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
 
 export interface LmdbEngineOptions {
@@ -38,6 +40,8 @@ export interface LmdbEngineOptions {
   readonly log?: Log;
   /** Chooses the ID of a lease that is granted without one: positive, 63 bits. Default: at random. */
   readonly randomLeaseId?: () => LeaseId;
+  /** For tests: how long a write works before it lets others run, so that small ones can be made long. */
+  readonly writeSlice?: { readonly ms: number; readonly unitsPerLook: number };
   /** Address space for LMDB's map, in bytes. Default: LMDB_MAP_BYTES, or less where the machine grants less. */
   readonly mapSize?: number;
 }
@@ -96,7 +100,13 @@ class LmdbEngine implements Engine {
     this.#store = store;
     this.#monotonic = monotonic;
     this.#hub = new WatchHub(new LmdbHistory(store, monotonic), readState(store.tables).revision);
-    this.#writer = new LmdbWriter({ store, hub: this.#hub, directory: directory.path, monotonic });
+    this.#writer = new LmdbWriter({
+      store,
+      hub: this.#hub,
+      directory: directory.path,
+      monotonic,
+      ...(options.writeSlice === undefined ? {} : { slice: new Slice({ ...options.writeSlice, monotonic }) }),
+    });
     this.#compactor = new LmdbCompactor(this.#writer, options.log);
     this.#leases = new LmdbLeases({
       writer: this.#writer,
@@ -124,10 +134,14 @@ class LmdbEngine implements Engine {
   async txn(request: TxnRequest): Promise<TxnResult> {
     checkTxn(request);
     if (isReadOnly(request)) {
-      const { read } = await this.#read((tables, state) => new TxnRead(tables, state, request));
+      const { read } = await this.#read(
+        (tables, state) => new TxnRead({ tables, newest: newestOf(state) }, state, request),
+      );
       return read.result();
     }
-    return this.#writer.submit((draft) => applyTxn(draft, request));
+    return isShort(request)
+      ? this.#writer.submit((draft) => applyShortTxn(draft, request))
+      : this.#writer.submitSliced((draft) => applyTxn(draft, request));
   }
 
   watch(request: WatchRequest): Watch {
@@ -153,6 +167,11 @@ class LmdbEngine implements Engine {
     return { revision, compactRevision: Math.max(compactRevision, 0) };
   }
 
+  async diskUse(): Promise<DiskUse> {
+    const tables = await this.#readable();
+    return diskUse(tables, readState(tables).revision);
+  }
+
   async grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {
     return this.#leases.grant(request);
   }
@@ -172,13 +191,14 @@ class LmdbEngine implements Engine {
 
   async leases(): Promise<readonly LeaseId[]> {
     this.#mustBeOpen();
-    return this.#leases.ids();
+    return await this.#leases.ids();
   }
 
   async probe(): Promise<void> {
     this.#mustBeOpen();
     this.#directory.mustBeInPlace();
-    await this.#writer.submit((draft) => draft.write(draft.tables.meta, PROBE_KEY, Buffer.alloc(PROBE_BYTES)));
+    // Not in line: a write that takes longer than the probe may wait is no reason to call the disk broken.
+    await this.#writer.submitAside(({ meta }) => void meta.putSync(PROBE_KEY, Buffer.alloc(PROBE_BYTES)));
   }
 
   close(): Promise<void> {
@@ -202,7 +222,11 @@ class LmdbEngine implements Engine {
   #takeUp(): void {
     const tables = this.#store.tables;
     this.#leases.load(tables);
-    this.#hub.advance(readState(tables).revision);
+    const state = readState(tables);
+    this.#hub.advance(state.revision);
+    if (state.unfinished === true) {
+      this.#writer.recover();
+    }
     this.#compactor.start();
   }
 
@@ -247,7 +271,7 @@ class LmdbEngine implements Engine {
     try {
       const state = readState(tables);
       const read = begin(tables, state);
-      const done = read.slice(tables, "newest", this.#timeUp(FIRST_READ_SLICE_MS));
+      const done = read.slice(tables, newestOf(state), this.#timeUp(FIRST_READ_SLICE_MS));
       return { read, revision: state.revision, done };
     } finally {
       turns.spend(this.#monotonic() - started);
@@ -256,7 +280,7 @@ class LmdbEngine implements Engine {
 
   /** Goes on in later turns, at the revision that the first slice saw, which is kept from compaction until then. */
   async #readOn(read: SlicedRead, revision: Revision): Promise<void> {
-    const release = this.#compactor.pin(read.oldest ?? revision);
+    const release = this.#compactor.pin(Math.min(read.oldest ?? revision, revision));
     try {
       let done = false;
       while (!done) {

@@ -1,7 +1,9 @@
-/** Reading history for watches that are behind: whole revisions, in order, a bounded piece at a time. */
+/** Reading history for watches that are behind, in order, a bounded piece at a time: whole revisions, but for very large ones. */
+import { packed } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { READ_SLICE_MS, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
 import type { Event, KeyValue, Revision } from "../model.ts";
+import { Slice } from "../slice.ts";
 import type { HistoryPiece, HistoryRequest, RevisionEvents, WatchHistory } from "../watch-history.ts";
 import { deletedKey } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
@@ -9,6 +11,7 @@ import { type Change, changeKey, decodeChange, decodeChangeKey, decodeVersion, m
 import { readPast, readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
 import { compacted } from "./lmdb-txn.ts";
+import { unitsOf } from "./lmdb-view.ts";
 
 export class LmdbHistory implements WatchHistory {
   readonly #store: LmdbStore;
@@ -25,15 +28,16 @@ export class LmdbHistory implements WatchHistory {
     if (request.from < compactRevision) {
       throw compacted(request.from, compactRevision);
     }
-    const deadline = this.#monotonic() + READ_SLICE_MS;
+    const slice = new Slice({ monotonic: this.#monotonic, ms: READ_SLICE_MS });
+    slice.begin();
     const piece = new Piece();
-    const range = { start: changeKey(request.from, 0), end: changeKey(request.to + 1, 0) };
+    const range = { start: changeKey(request.from, request.fromSub ?? 0), end: changeKey(request.to + 1, 0) };
     for (const { key, value } of tables.revs.getRange(range)) {
-      const { main } = decodeChangeKey(key);
-      if (main !== piece.revision && (piece.isFull || this.#monotonic() >= deadline) && piece.revision > 0) {
-        return { revisions: piece.revisions, next: main };
+      const { main, sub } = decodeChangeKey(key);
+      if (piece.revision > 0 && ((main !== piece.revision && piece.isFull) || slice.isOver(unitsOf(value)))) {
+        return { revisions: piece.revisions, next: main, nextSub: sub };
       }
-      const change = decodeChange(value);
+      const change = decodeChange(piece.revision === main ? packed(value) : value);
       const wanted = request.wants(change.key);
       // What replaced the version before the mark may be forgotten, so etcd shows none of what lies before it.
       piece.add(main, wanted ? toEvent(tables, change, { main, prevKv: main > compactRevision }) : undefined);
@@ -42,7 +46,7 @@ export class LmdbHistory implements WatchHistory {
   }
 }
 
-/** What one read has gathered: complete but for the last revision. */
+/** What one read has gathered: complete but for the last revision, and but for the first where that is gone on with. */
 class Piece {
   readonly revisions: RevisionEvents[] = [];
   #events: Event[] = [];

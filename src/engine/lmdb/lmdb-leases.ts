@@ -1,15 +1,25 @@
 /** Leases on LMDB: their IDs, times to live and keys are durable, how much time is left is not, as in etcd. */
 import { randomBytes } from "node:crypto";
+import { packed } from "../../base/bytes.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
-import { LEASE_CHECK_MS, MAX_LEASE_TTL_S, MIN_LEASE_TTL_S } from "../../base/limits.ts";
+import {
+  LEASE_CHECK_MS,
+  LEASE_END_BATCH,
+  LEASE_FIRST_KEYS,
+  LEASE_KEYS_PER_READ,
+  MAX_LEASE_TTL_S,
+  MIN_LEASE_TTL_S,
+} from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import { LeaseTable } from "../lease-table.ts";
+import { inSlices } from "../long-loop.ts";
 import type { LeaseGrant, LeaseId, LeaseStatus, Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { decodeCount, decodeLeaseKey, LARGEST_LEASE_ID, leaseKey } from "./lmdb-schema.ts";
-import { readKey } from "./lmdb-snapshot.ts";
+import { readKey, readState } from "./lmdb-snapshot.ts";
 import { leaseNotFound } from "./lmdb-txn.ts";
+import type { Work } from "./lmdb-work.ts";
 import type { LmdbWriter } from "./lmdb-writer.ts";
 
 export interface LmdbLeasesOptions {
@@ -24,8 +34,9 @@ export interface LmdbLeasesOptions {
 export class LmdbLeases {
   readonly #options: LmdbLeasesOptions;
   readonly #table: LeaseTable;
-  /** Expired leases that are being ended, so that none is ended twice. */
-  readonly #ending = new Set<LeaseId>();
+  /** Whether expired leases are being ended. */
+  #isEnding = false;
+  #stopped = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: LmdbLeasesOptions) {
@@ -41,7 +52,7 @@ export class LmdbLeases {
     for (const { key, value } of tables.leases.getRange({})) {
       stored.set(decodeLeaseKey(key), decodeCount(value));
     }
-    const known = new Set(this.#table.ids());
+    const known = new Set(this.#table.unsortedIds());
     for (const id of known) {
       if (!stored.has(id)) {
         this.#table.remove(id);
@@ -56,11 +67,12 @@ export class LmdbLeases {
 
   /** Ends leases as they expire, until `stop`. */
   start(): void {
-    this.#timer = setInterval(() => this.#endExpired(), LEASE_CHECK_MS);
+    this.#timer = setInterval(() => this.#endExpiredAlone(), LEASE_CHECK_MS);
     this.#timer.unref();
   }
 
   stop(): void {
+    this.#stopped = true;
     clearInterval(this.#timer);
   }
 
@@ -90,7 +102,7 @@ export class LmdbLeases {
   }
 
   async revoke(id: LeaseId): Promise<{ readonly revision: Revision }> {
-    return this.#options.writer.submit((draft) => this.#end(draft, id));
+    return this.#options.writer.submitSliced((draft) => end(draft, id, this.#table));
   }
 
   keepAlive(id: LeaseId): number {
@@ -101,17 +113,29 @@ export class LmdbLeases {
     return ttl;
   }
 
-  status(tables: Tables, id: LeaseId, options: { readonly keys: boolean }): LeaseStatus {
+  async status(tables: Tables, id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus> {
+    const keys = options.keys && this.#table.timeToLive(id) !== undefined ? await this.#keysOf(tables, id) : [];
     const time = this.#table.timeToLive(id);
     if (time === undefined) {
       throw leaseNotFound(id);
     }
-    const keys = options.keys ? [...tables.leaseKeys.getValues(leaseKey(id))] : [];
     return { id, grantedTtl: time.granted, ttl: time.left, keys };
   }
 
-  ids(): readonly LeaseId[] {
-    return this.#table.ids();
+  /** All IDs in rising order. */
+  ids(): Promise<readonly LeaseId[]> {
+    return inSlices((isOver) => this.#table.ids(isOver));
+  }
+
+  /** Few keys are read at once. Very many, and those that an unfinished write may have touched, when nobody writes. */
+  async #keysOf(tables: Tables, id: LeaseId): Promise<readonly Buffer[]> {
+    if (readState(tables).unfinished !== true) {
+      const first = [...tables.leaseKeys.getValues(leaseKey(id), { limit: LEASE_FIRST_KEYS })];
+      if (first.length < LEASE_FIRST_KEYS) {
+        return first;
+      }
+    }
+    return this.#options.writer.submitSliced((draft) => allLeasedKeys(draft, id));
   }
 
   #freeId(draft: Draft): LeaseId {
@@ -123,22 +147,17 @@ export class LmdbLeases {
     }
   }
 
-  #end(draft: Draft, id: LeaseId): { readonly revision: Revision } {
-    if (!draft.hasLease(id)) {
-      throw leaseNotFound(id);
+  #endExpiredAlone(): void {
+    if (!this.#isEnding) {
+      this.#isEnding = true;
+      void this.#endExpired().finally(() => {
+        this.#isEnding = false;
+      });
     }
-    for (const key of draft.leasedKeys(id)) {
-      const kv = readKey(draft.tables, key, "newest");
-      if (kv !== undefined) {
-        draft.delete(kv);
-      }
-    }
-    draft.removeLease(id);
-    draft.effects.push(() => this.#table.remove(id));
-    return { revision: draft.finish() };
   }
 
-  #endExpired(): void {
+  /** Ends what has expired by now, some leases at a time, so that others can write in between. */
+  async #endExpired(): Promise<void> {
     // One report a round: while the store is down all leases of the round fail alike.
     let reported = false;
     const report = (error: unknown) => {
@@ -148,23 +167,63 @@ export class LmdbLeases {
         this.#options.log.warn({ err: error }, "could not end expired leases: it is tried again");
       }
     };
-    for (const id of this.#table.expired()) {
-      if (!this.#ending.has(id)) {
-        this.#ending.add(id);
-        this.#options.writer
-          .submit((draft) => this.#endIfExpired(draft, id))
-          .catch(report)
-          .finally(() => this.#ending.delete(id));
-      }
+    const expired = this.#table.isEmpty ? [] : await inSlices((isOver) => this.#table.expired(isOver));
+    for (let from = 0; from < expired.length && !this.#stopped && !reported; from += LEASE_END_BATCH) {
+      const batch = expired.slice(from, from + LEASE_END_BATCH);
+      await Promise.all(batch.map((id) => this.#endOne(id).catch(report)));
     }
   }
 
   /** Its ID may have been revoked and granted anew while this waited. */
-  #endIfExpired(draft: Draft, id: LeaseId): void {
-    if (this.#table.isExpired(id) && !draft.granted.has(id)) {
-      this.#end(draft, id);
+  #endOne(id: LeaseId): Promise<void> {
+    const table = this.#table;
+    return this.#options.writer.submitSliced(function* (draft): Work<void> {
+      if (table.isExpired(id) && !draft.granted.has(id)) {
+        yield* end(draft, id, table);
+      }
+    });
+  }
+}
+
+/** Deletes all keys of a lease, and then the lease. Error: `leaseNotFound`. */
+function* end(draft: Draft, id: LeaseId, table: LeaseTable): Work<{ readonly revision: Revision }> {
+  if (!draft.hasLease(id)) {
+    throw leaseNotFound(id);
+  }
+  const chunk = draft.slice.unitsPerLook;
+  for (let keys = draft.leasedKeys(id, chunk); keys.length > 0; keys = draft.leasedKeys(id, chunk)) {
+    for (const key of keys) {
+      const kv = readKey(draft.tables, key, "newest");
+      if (kv?.lease === id) {
+        draft.delete(kv);
+      } else {
+        draft.forgetLeasedKey(id, key);
+      }
+    }
+    if (draft.isOver(keys.length)) {
+      yield;
     }
   }
+  draft.removeLease(id);
+  draft.effects.push(() => table.remove(id));
+  return { revision: draft.finish() };
+}
+
+function* allLeasedKeys(draft: Draft, id: LeaseId): Work<readonly Buffer[]> {
+  const all: Buffer[] = [];
+  for (let read = -1; read !== 0; ) {
+    read = 0;
+    // By its place: lmdb cannot begin such a walk at a value.
+    const range = { offset: all.length, limit: LEASE_KEYS_PER_READ };
+    for (const key of draft.tables.leaseKeys.getValues(leaseKey(id), range)) {
+      all.push(packed(key));
+      read++;
+    }
+    if (draft.isOver(LEASE_KEYS_PER_READ)) {
+      yield;
+    }
+  }
+  return all;
 }
 
 /** An ID as etcd chooses them: random, so that clients cannot guess each other's. */

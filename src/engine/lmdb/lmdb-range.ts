@@ -1,22 +1,18 @@
 /** One range request, read in slices, so that a long one lets others run in between. */
-import { compareBytes, NO_BYTES } from "../../base/bytes.ts";
+import { compareBytes, NO_BYTES, packed } from "../../base/bytes.ts";
+import { sortInSlices } from "../../base/sliced-sort.ts";
 import type { KeyValue, RangeRequest, RangeResult, Revision } from "../model.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { decodeVersion } from "./lmdb-schema.ts";
 import { boundsOf, type Moment, readKey, walk } from "./lmdb-snapshot.ts";
+import { ReadView, type TimeUp, unitsOf, type View } from "./lmdb-view.ts";
 
-/** Whether a slice has taken long enough. */
-export type TimeUp = () => boolean;
-
-/** For reads that must be whole at once, as those within a transaction. */
-export const NEVER: TimeUp = () => false;
-
-/** How many keys are read between two looks at the clock. */
-const KEYS_PER_LOOK = 64;
-/** Bytes that are as much work as a key: they are copied. */
-const BYTES_PER_KEY = 4096;
 /** How many keys LMDB counts by itself between two looks at the clock: well below a millisecond. */
 const KEYS_PER_COUNT = 10_000;
+/** So many key-values are kept as they were read. */
+const FEW = 64;
+/** What such a stride is in units of work: a look at the clock. */
+const UNITS_PER_COUNT = 64;
 
 /** A read that can be done in slices, in several turns of the event loop. */
 export interface SlicedRead {
@@ -29,10 +25,10 @@ export interface SlicedRead {
   slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean;
 }
 
-/** Reads a range at once, within a transaction; `revision` is the store's. */
-export function readRange(tables: Tables, request: RangeRequest, revision: Revision): RangeResult {
+/** Reads a range within a transaction; `revision` is what the store shows it as its own. */
+export function* readRange(view: View, request: RangeRequest, revision: Revision): Generator<void, RangeResult, void> {
   const read = new RangeRead(request);
-  read.slice(tables, "newest", NEVER);
+  yield* read.read(view);
   return read.result(revision);
 }
 
@@ -41,9 +37,11 @@ export class RangeRead implements SlicedRead {
   readonly #request: RangeRequest;
   /** How many key-values are worth keeping: no more than the limit, unless a filter or a sort is yet to come. */
   readonly #keep: number;
-  readonly #kvs: KeyValue[] = [];
+  #kvs: KeyValue[] = [];
   #count = 0;
   #after: Buffer | undefined;
+  /** What is under way while this is read in slices. */
+  #slicing: { readonly view: ReadView; readonly work: Generator<void, void, void> } | undefined;
 
   constructor(request: RangeRequest) {
     this.#request = request;
@@ -54,12 +52,29 @@ export class RangeRead implements SlicedRead {
   }
 
   slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean {
-    const moment = this.oldest ?? newest;
     if (this.#request.end === undefined) {
-      this.#readOne(tables, moment);
+      this.#readOne(tables, this.oldest ?? newest);
       return true;
     }
-    return this.#collect(tables, moment, timeUp) && (moment !== "newest" || this.#countRest(tables, timeUp));
+    if (this.#slicing === undefined) {
+      const view = new ReadView(tables, newest);
+      this.#slicing = { view, work: this.read(view) };
+    }
+    this.#slicing.view.begin(tables, newest, timeUp);
+    return this.#slicing.work.next().done === true;
+  }
+
+  /** Reads all, in slices. */
+  *read(view: View): Generator<void, void, void> {
+    if (this.#request.end === undefined) {
+      this.#readOne(view.tables, this.oldest ?? view.moment);
+      return;
+    }
+    // What the first slice read at "newest" later ones go on with at the revision that it was: then by walking.
+    while (!(this.#collect(view) && ((this.oldest ?? view.moment) !== "newest" || this.#countRest(view)))) {
+      yield;
+    }
+    yield* this.#shape(view);
   }
 
   /** What was read; `revision` is the store's at the first slice. */
@@ -68,7 +83,7 @@ export class RangeRead implements SlicedRead {
       return { revision, kvs: [], more: false, count: this.#count };
     }
     const limit = limitOf(this.#request);
-    const kvs = sorted(this.#kvs, this.#request);
+    const kvs = this.#kvs;
     const more = isShaped(this.#request) ? kvs.length > limit : this.#count > limit;
     return { revision, kvs: kvs.length > limit ? kvs.slice(0, limit) : kvs, more, count: this.#count };
   }
@@ -82,12 +97,12 @@ export class RangeRead implements SlicedRead {
   }
 
   /** At a past revision this walks to the end, to count; at the newest only as far as keys are to be kept. */
-  #collect(tables: Tables, moment: Moment, timeUp: TimeUp): boolean {
+  #collect(view: View): boolean {
+    const moment = this.oldest ?? view.moment;
     if (this.#isEnough(moment)) {
       return true;
     }
-    let work = 0;
-    for (const { key, record } of walk(tables, boundsOf(this.#request, this.#after), moment)) {
+    for (const { key, record } of walk(view.tables, boundsOf(this.#request, this.#after), moment)) {
       this.#after = key;
       if (record !== undefined) {
         this.#take(key, record);
@@ -95,12 +110,8 @@ export class RangeRead implements SlicedRead {
       if (this.#isEnough(moment)) {
         return true;
       }
-      work += 1 + (record?.length ?? 0) / BYTES_PER_KEY;
-      if (work >= KEYS_PER_LOOK) {
-        work = 0;
-        if (timeUp()) {
-          return false;
-        }
+      if (view.isOver(unitsOf(record))) {
+        return false;
       }
     }
     this.#after = undefined;
@@ -118,18 +129,42 @@ export class RangeRead implements SlicedRead {
   #take(key: Buffer, record: Buffer): void {
     this.#count++;
     if (this.#kvs.length < this.#keep) {
-      this.#add(decodeVersion(key, record));
+      const isLong = this.#kvs.length >= FEW;
+      this.#add(isLong ? decodeVersion(packed(key), packed(record)) : decodeVersion(key, record));
     }
   }
 
   #add(kv: KeyValue): void {
     if (this.#keep > 0 && passesBounds(kv, this.#request)) {
-      this.#kvs.push(this.#request.keysOnly === true && this.#request.sort?.target !== "value" ? withoutValue(kv) : kv);
+      const { keysOnly, sort, end } = this.#request;
+      // A sort by value needs them for a while yet, but not of a single key.
+      const isBare = keysOnly === true && (sort?.target !== "value" || end === undefined);
+      this.#kvs.push(isBare ? withoutValue(kv) : kv);
+    }
+  }
+
+  /** Brings what was collected into the order that was asked for. */
+  *#shape(view: View): Generator<void, void, void> {
+    const { sort, keysOnly } = this.#request;
+    if (sort === undefined) {
+      return;
+    }
+    const direction = sort.order === "descend" ? -1 : 1;
+    const order = (a: KeyValue, b: KeyValue) => direction * orderOf(a, b, sort.target);
+    this.#kvs = yield* sortInSlices(this.#kvs, order, (units) => view.isOver(units));
+    if (keysOnly !== true || sort.target !== "value") {
+      return;
+    }
+    for (const [place, kv] of this.#kvs.entries()) {
+      this.#kvs[place] = withoutValue(kv);
+      if (view.isOver()) {
+        yield;
+      }
     }
   }
 
   /** Counts what was not collected, in strides that LMDB makes without us. */
-  #countRest(tables: Tables, timeUp: TimeUp): boolean {
+  #countRest(view: View): boolean {
     if (this.#request.uncounted === true || (this.#after === undefined && this.#keep > 0)) {
       return true;
     }
@@ -138,14 +173,14 @@ export class RangeRead implements SlicedRead {
       if (bounds === undefined) {
         return true;
       }
-      const [last] = tables.keys.getKeys({ ...bounds, offset: KEYS_PER_COUNT - 1, limit: 1 });
+      const [last] = view.tables.keys.getKeys({ ...bounds, offset: KEYS_PER_COUNT - 1, limit: 1 });
       if (last === undefined) {
-        this.#count += tables.keys.getKeysCount(bounds);
+        this.#count += view.tables.keys.getKeysCount(bounds);
         return true;
       }
       this.#count += KEYS_PER_COUNT;
       this.#after = last;
-      if (timeUp()) {
+      if (view.isOver(UNITS_PER_COUNT)) {
         return false;
       }
     }
@@ -184,14 +219,7 @@ function passesBounds(kv: KeyValue, request: RangeRequest): boolean {
   );
 }
 
-function sorted(kvs: KeyValue[], request: RangeRequest): readonly KeyValue[] {
-  const { sort } = request;
-  const direction = sort?.order === "descend" ? -1 : 1;
-  const ordered = sort === undefined ? kvs : kvs.sort((a, b) => direction * order(a, b, sort.target));
-  return request.keysOnly === true && sort?.target === "value" ? ordered.map(withoutValue) : ordered;
-}
-
-function order(a: KeyValue, b: KeyValue, target: NonNullable<RangeRequest["sort"]>["target"]): number {
+function orderOf(a: KeyValue, b: KeyValue, target: NonNullable<RangeRequest["sort"]>["target"]): number {
   switch (target) {
     case "key":
     case "value":

@@ -11,9 +11,14 @@
  * | past      | key (many)           | [mod, end main, end sub] in lmdb's ordered-binary encoding           |
  * | leases    | id u64               | time to live in s, u64                                               |
  * | leaseKeys | id u64 (many)        | key                                                                  |
- * | meta      | name                 | `state`: revision u64, compact revision + 1 as u64; `probe`: u64     |
+ * | meta      | name                 | `state`: revision u64, compact revision + 1 as u64, and a byte 1     |
+ * |           |                      | while a write is unfinished; `probe`: anything                       |
  *
  * All numbers are big-endian. A version was visible at revision R iff mod ≤ R < end main.
+ *
+ * A write that is too long for one LMDB transaction goes into several, as the changes of the revision after the state's
+ * while the state says `unfinished`. What is read as the newest is then what was visible at the state's revision, as the
+ * keys are ahead of it; the last one moves the revision. One that never comes to its end is undone (lmdb-rollback.ts).
  */
 import type { Bytes } from "../../base/bytes.ts";
 import type { KeyValue, LeaseId, Revision } from "../model.ts";
@@ -33,6 +38,8 @@ export const PROBE_KEY: Buffer = Buffer.from("probe");
 export interface State {
   readonly revision: Revision;
   readonly compactRevision: Revision;
+  /** Whether changes of the next revision are there already, which nobody may see. */
+  readonly unfinished?: boolean;
 }
 
 export const EMPTY_STATE: State = { revision: 1, compactRevision: -1 };
@@ -41,6 +48,8 @@ const VERSION_HEADER_BYTES = 32;
 const CHANGE_HEADER_BYTES = 28;
 const CHANGE_PUT = 1;
 const CHANGE_DELETE = 2;
+const STATE_BYTES = 16;
+const UNFINISHED = 1;
 const TWO_POW_32 = 2 ** 32;
 
 /** What a change did to a key, as its record in `revs` tells it. */
@@ -143,14 +152,19 @@ export function decodeCount(bytes: Buffer): number {
 }
 
 export function encodeState(state: State): Buffer {
-  const bytes = Buffer.allocUnsafe(16);
+  const unfinished = state.unfinished === true;
+  const bytes = Buffer.allocUnsafe(STATE_BYTES + (unfinished ? 1 : 0));
   writeNumber(bytes, state.revision, 0);
   writeNumber(bytes, state.compactRevision + 1, 8);
+  if (unfinished) {
+    bytes[STATE_BYTES] = UNFINISHED;
+  }
   return bytes;
 }
 
 export function decodeState(bytes: Buffer): State {
-  return { revision: readNumber(bytes, 0), compactRevision: readNumber(bytes, 8) - 1 };
+  const state = { revision: readNumber(bytes, 0), compactRevision: readNumber(bytes, 8) - 1 };
+  return bytes[STATE_BYTES] === UNFINISHED ? { ...state, unfinished: true } : state;
 }
 
 /** Revisions stay far below 2^53, so plain numbers hold them; a bigint each would double the cost of reading. */

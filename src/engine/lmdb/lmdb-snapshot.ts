@@ -43,6 +43,11 @@ export function readState(tables: Tables): State {
   return decodeState(record);
 }
 
+/** The moment that shows what is the newest for everybody: what an unfinished write has changed already is not. */
+export function newestOf(state: State): Moment {
+  return state.unfinished === true ? state.revision : "newest";
+}
+
 /** One key as it was at a moment, or undefined where it did not exist. */
 export function readKey(tables: Tables, key: Bytes, moment: Moment): KeyValue | undefined {
   if (key.length === 0 || key.length > MAX_KEY_BYTES) {
@@ -147,21 +152,5 @@ function* walkPast(tables: Tables, bounds: Bounds, revision: Revision): Generato
   } finally {
     live.return?.();
     past.return?.();
-  }
-}
-
-/** The key-values of a range as they are now, in key order. */
-export function* keyValues(tables: Tables, range: KeyRange): Generator<KeyValue> {
-  if (range.end === undefined) {
-    const kv = readKey(tables, range.key, "newest");
-    if (kv !== undefined) {
-      yield kv;
-    }
-    return;
-  }
-  for (const { key, record } of walk(tables, boundsOf(range), "newest")) {
-    if (record !== undefined) {
-      yield decodeVersion(key, record);
-    }
   }
 }

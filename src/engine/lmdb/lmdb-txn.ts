@@ -1,14 +1,14 @@
 /**
  * A transaction, as etcd's applier does it (server/etcdserver/apply.go): all compares first, nested ones too; then
- * everything that could be refused; then the operations in order.
- *
- * One that writes is one turn of the event loop from its first compare to its last operation, as LMDB lets nobody else
- * write meanwhile: its ranges, a deletion of a very large range and the end of a lease with very many keys hold others
- * up (docs/decisions/0002-lmdb.md has numbers). So do a transaction's compares over a very large range, always.
+ * everything that could be refused; then the operations in order. All of it is done in slices, so that none holds the
+ * event loop for long, however many keys it compares, reads or deletes.
  */
+import { packed } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import {
   type DeleteRangeRequest,
+  type KeyRange,
+  type KeyValue,
   type LeaseId,
   NO_LEASE,
   type Operation,
@@ -18,47 +18,82 @@ import {
   type TxnRequest,
   type TxnResult,
 } from "../model.ts";
-import { type Choice, choose, chosen } from "./lmdb-compare.ts";
+import { type Choice, choose, chooseAtOnce, chosen } from "./lmdb-compare.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
-import { RangeRead, readRange, type SlicedRead, type TimeUp } from "./lmdb-range.ts";
-import type { State } from "./lmdb-schema.ts";
-import { keyValues, type Moment, readKey } from "./lmdb-snapshot.ts";
+import { RangeRead, readRange, type SlicedRead } from "./lmdb-range.ts";
+import { decodeVersion, type State } from "./lmdb-schema.ts";
+import { boundsOf, type Moment, readKey, walk } from "./lmdb-snapshot.ts";
+import { ReadView, type TimeUp } from "./lmdb-view.ts";
+import type { Work } from "./lmdb-work.ts";
+
+/** Whether a transaction is short, and so is done at once: it has single keys only, and no other transaction in it. */
+export function isShort({ compares, success, failure }: TxnRequest): boolean {
+  return compares.every(isOneKey) && success.every(isShortOperation) && failure.every(isShortOperation);
+}
+
+function isShortOperation({ kind, request }: Operation): boolean {
+  return kind === "put" || (kind !== "txn" && isOneKey(request));
+}
+
+function isOneKey({ end }: KeyRange): boolean {
+  return end === undefined;
+}
+
+/** As `applyTxn`, for a transaction that is short: which nearly all are. */
+export function applyShortTxn(draft: Draft, request: TxnRequest): TxnResult {
+  const choice = chooseAtOnce(draft, request);
+  if (choice === undefined) {
+    throw new MusterError("internal", "Report this defect: a transaction is not as short as it looked");
+  }
+  checkPuts(draft, choice);
+  checkRanges(draft, choice);
+  const results = choice.operations.map((operation) => applyShort(draft, operation));
+  return { revision: draft.finish(), succeeded: choice.succeeded, results };
+}
 
 /**
  * Applies a transaction that passed checkTxn. It throws before it has written anything. Errors: `keyNotFound`,
  * `leaseNotFound`, `compacted`, `futureRevision`.
  */
-export function applyTxn(draft: Draft, request: TxnRequest): TxnResult {
-  const choice = choose(draft.tables, request);
+export function* applyTxn(draft: Draft, request: TxnRequest): Work<TxnResult> {
+  const choice = yield* choose(draft, request);
   checkPuts(draft, choice);
   checkRanges(draft, choice);
-  const results = apply(draft, choice);
+  const results = yield* apply(draft, choice);
   return { revision: draft.finish(), succeeded: choice.succeeded, results };
 }
 
-/**
- * A transaction that has no writes. Its compares are made when it is made, in one turn; its ranges are read in slices.
- * Errors: `compacted`, `futureRevision`.
- */
+/** A transaction that has no writes: its compares and its ranges. Errors: `compacted`, `futureRevision`. */
 export class TxnRead implements SlicedRead {
   readonly oldest: Revision | undefined;
-  readonly #revision: Revision;
-  readonly #choice: Choice;
+  readonly #state: State;
+  readonly #view: ReadView;
+  readonly #request: TxnRequest;
+  #choosing: Generator<void, Choice, void> | undefined;
+  #choice: Choice | undefined;
   /** All ranges of the branches that are taken, in the order of their operations. */
   readonly #reads: RangeRead[] = [];
   #done = 0;
 
-  constructor(tables: Tables, state: State, request: TxnRequest) {
-    this.#revision = state.revision;
-    this.#choice = choose(tables, request);
-    checkRanges(state, this.#choice);
-    this.#gather(this.#choice);
-    const asked = this.#reads.flatMap(({ oldest }) => (oldest === undefined ? [] : [oldest]));
-    this.oldest = asked.length === 0 ? undefined : asked.reduce((a, b) => Math.min(a, b));
+  /** `newest`: the moment that the first slice is given. */
+  constructor(view: { readonly tables: Tables; readonly newest: Moment }, state: State, request: TxnRequest) {
+    this.#state = state;
+    this.#view = new ReadView(view.tables, view.newest);
+    this.#request = request;
+    this.oldest = oldestIn(request);
   }
 
   slice(tables: Tables, newest: Moment, timeUp: TimeUp): boolean {
+    if (this.#choice === undefined) {
+      this.#view.begin(tables, newest, timeUp);
+      this.#choice = this.#choose();
+      if (this.#choice === undefined) {
+        return false;
+      }
+      checkRanges(this.#state, this.#choice);
+      this.#gather(this.#choice);
+    }
     for (let read = this.#reads[this.#done]; read !== undefined; read = this.#reads[this.#done]) {
       if (!read.slice(tables, newest, timeUp)) {
         return false;
@@ -73,8 +108,22 @@ export class TxnRead implements SlicedRead {
 
   /** What was read, when all is. */
   result(): TxnResult {
+    if (this.#choice === undefined) {
+      throw new MusterError("internal", "Report this defect: a transaction was not compared");
+    }
     const results = this.#results(this.#choice, this.#reads.values());
-    return { revision: this.#revision, succeeded: this.#choice.succeeded, results };
+    return { revision: this.#state.revision, succeeded: this.#choice.succeeded, results };
+  }
+
+  /** The choice, or undefined where its compares take longer than the slice. */
+  #choose(): Choice | undefined {
+    const choice = this.#choosing === undefined ? chooseAtOnce(this.#view, this.#request) : undefined;
+    if (choice !== undefined) {
+      return choice;
+    }
+    this.#choosing ??= choose(this.#view, this.#request);
+    const { done, value } = this.#choosing.next();
+    return done === true ? value : undefined;
   }
 
   #gather(choice: Choice): void {
@@ -97,9 +146,21 @@ export class TxnRead implements SlicedRead {
       if (read === undefined) {
         throw new MusterError("internal", "Report this defect: a range of a transaction was not read");
       }
-      return { kind: "range", result: read.result(this.#revision) };
+      return { kind: "range", result: read.result(this.#state.revision) };
     });
   }
+}
+
+/** The oldest revision that any branch reads at, where that is not the newest: which are taken is known too late. */
+function oldestIn({ success, failure }: TxnRequest): Revision | undefined {
+  let oldest: Revision | undefined;
+  for (const { kind, request } of [...success, ...failure]) {
+    const asked = kind === "range" ? request.revision : kind === "txn" ? oldestIn(request) : undefined;
+    if (asked !== undefined && asked > 0 && asked < (oldest ?? Number.POSITIVE_INFINITY)) {
+      oldest = asked;
+    }
+  }
+  return oldest;
 }
 
 /** The revision that a range asks for, checked. Errors: `compacted` (details.compactRevision), `futureRevision`. */
@@ -165,21 +226,48 @@ function checkRanges(state: State, choice: Choice): void {
   }
 }
 
-function apply(draft: Draft, choice: Choice): OperationResult[] {
-  return choice.operations.map((operation) => applyOne(draft, choice, operation));
-}
-
-function applyOne(draft: Draft, choice: Choice, operation: Operation): OperationResult {
+function applyShort(draft: Draft, operation: Operation): OperationResult {
   switch (operation.kind) {
-    case "range":
-      return { kind: "range", result: readRange(draft.tables, operation.request, draft.currentRevision) };
     case "put":
       return put(draft, operation.request);
     case "deleteRange":
-      return deleteRange(draft, operation.request);
+      return deleteOne(draft, operation.request);
+    case "range": {
+      const read = new RangeRead(operation.request);
+      read.slice(draft.tables, draft.moment, () => false);
+      return { kind: "range", result: read.result(draft.currentRevision) };
+    }
+    case "txn":
+      throw new MusterError("internal", "Report this defect: a short transaction has another one in it");
+  }
+}
+
+function* apply(draft: Draft, choice: Choice): Work<OperationResult[]> {
+  const results: OperationResult[] = [];
+  for (const operation of choice.operations) {
+    results.push(operation.kind === "put" ? put(draft, operation.request) : yield* applyLong(draft, choice, operation));
+    if (draft.isOver()) {
+      yield;
+    }
+  }
+  return results;
+}
+
+function* applyLong(
+  draft: Draft,
+  choice: Choice,
+  operation: Exclude<Operation, { readonly kind: "put" }>,
+): Work<OperationResult> {
+  switch (operation.kind) {
+    case "range":
+      return { kind: "range", result: yield* readRange(draft, operation.request, draft.currentRevision) };
+    case "deleteRange":
+      return operation.request.end === undefined
+        ? deleteOne(draft, operation.request)
+        : yield* deleteRange(draft, operation.request);
     case "txn": {
       const nested = chosen(choice, operation);
-      return { kind: "txn", succeeded: nested.succeeded, results: apply(draft, nested) };
+      return { kind: "txn", succeeded: nested.succeeded, results: yield* apply(draft, nested) };
     }
   }
 }
@@ -197,11 +285,48 @@ function put(draft: Draft, request: PutRequest): OperationResult {
   return { kind: "put", prevKv: request.prevKv === true ? old : undefined };
 }
 
-function deleteRange(draft: Draft, request: DeleteRangeRequest): OperationResult {
-  // Collected first: LMDB's cursors do not like what they walk over to change.
-  const doomed = [...keyValues(draft.tables, request)];
-  for (const kv of doomed) {
-    draft.delete(kv);
+function deleteOne(draft: Draft, request: DeleteRangeRequest): OperationResult {
+  const old = readKey(draft.tables, request.key, "newest");
+  if (old === undefined) {
+    return { kind: "deleteRange", deleted: 0, prevKvs: [] };
   }
-  return { kind: "deleteRange", deleted: doomed.length, prevKvs: request.prevKv === true ? doomed : [] };
+  draft.delete(old);
+  return { kind: "deleteRange", deleted: 1, prevKvs: request.prevKv === true ? [old] : [] };
+}
+
+function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<OperationResult> {
+  const prevKvs: KeyValue[] = [];
+  let deleted = 0;
+  for (let after: Buffer | undefined, goesOn = true; goesOn; ) {
+    // Collected first: LMDB's cursors do not like what they walk over to change.
+    const doomed = firstOf(draft, request, after);
+    for (const kv of doomed) {
+      draft.delete(kv);
+      if (request.prevKv === true) {
+        prevKvs.push({ ...kv, key: packed(kv.key), value: packed(kv.value) });
+      }
+    }
+    deleted += doomed.length;
+    const last = doomed.at(-1)?.key;
+    after = last === undefined ? undefined : Buffer.from(last);
+    goesOn = doomed.length >= draft.slice.unitsPerLook;
+    if (goesOn && draft.isOver(doomed.length)) {
+      yield;
+    }
+  }
+  return { kind: "deleteRange", deleted, prevKvs };
+}
+
+/** The first keys of a range that come after one. */
+function firstOf(draft: Draft, request: DeleteRangeRequest, after: Buffer | undefined): KeyValue[] {
+  const first: KeyValue[] = [];
+  for (const { key, record } of walk(draft.tables, boundsOf(request, after), "newest")) {
+    if (record !== undefined) {
+      first.push(decodeVersion(key, record));
+    }
+    if (first.length >= draft.slice.unitsPerLook) {
+      break;
+    }
+  }
+  return first;
 }

@@ -1,14 +1,22 @@
 /**
  * Group commit: whatever waits when LMDB is ready to write goes into one LMDB transaction, so that one sync serves many.
  * Each step stands alone all the same: one that is refused leaves nothing and disturbs no other.
+ *
+ * LMDB lets nobody else read or write in the turns that a transaction takes, so a step that takes longer than a slice
+ * goes on in the next one. What it has written is committed meanwhile and nobody is shown it (lmdb-schema.ts); others
+ * wait until it is done. If it never is, it is undone before anything else is written.
  */
 import { isMusterError, MusterError } from "../../base/errors.ts";
-import { WRITE_SLICE_MS } from "../../base/limits.ts";
+import { ROLLBACK_RETRY_MS, WRITE_SLICE_MS } from "../../base/limits.ts";
+import { Slice } from "../slice.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { Draft } from "./lmdb-draft.ts";
-import { storeUnavailable } from "./lmdb-open.ts";
+import { Group } from "./lmdb-group.ts";
+import { storeUnavailable, type Tables } from "./lmdb-open.ts";
+import { rollBack } from "./lmdb-rollback.ts";
 import { readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
+import type { SlicedStep, Step, UnderWay } from "./lmdb-work.ts";
 
 export interface LmdbWriterOptions {
   readonly store: LmdbStore;
@@ -16,22 +24,32 @@ export interface LmdbWriterOptions {
   readonly directory: string;
   /** Time in ms that never jumps. */
   readonly monotonic: () => number;
+  /** How long a step works before it lets others run. Default: WRITE_SLICE_MS. */
+  readonly slice?: Slice;
 }
 
-/** What waits to be written. Running it answers with how to tell its caller, once all is synced. */
-interface Step {
-  readonly run: (draft: Draft) => () => void;
+/** What goes along with the next LMDB transaction, whoever's it is. */
+interface Aside {
+  readonly run: (tables: Tables) => void;
+  readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class LmdbWriter {
   readonly #options: LmdbWriterOptions;
+  readonly #slice: Slice;
   readonly #waiting: Step[] = [];
+  readonly #aside: Aside[] = [];
+  #underWay: UnderWay | undefined;
   #running: Promise<void> | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  /** Whether an unfinished write is being undone, and there is more to undo. */
+  #rollingBack = false;
   #closed = false;
 
   constructor(options: LmdbWriterOptions) {
     this.#options = options;
+    this.#slice = options.slice ?? new Slice({ monotonic: options.monotonic, ms: WRITE_SLICE_MS });
   }
 
   /**
@@ -39,28 +57,68 @@ export class LmdbWriter {
    * refuse throws a MusterError before it writes. Errors: what it threw; `storeUnavailable`, `closed`: not applied.
    */
   submit<T>(step: (draft: Draft) => T): Promise<T> {
-    if (this.#closed) {
-      return Promise.reject(new MusterError("closed", "Open the engine first: it is closed"));
-    }
     return new Promise((resolve, reject) => {
-      const run = (draft: Draft) => {
+      const begin = (draft: Draft) => {
         const result = step(draft);
         return () => resolve(result);
       };
-      this.#waiting.push({ run, reject });
+      this.#enqueue({ begin, reject });
+    });
+  }
+
+  /** As `submit`, for a step that may take long. */
+  submitSliced<T>(step: SlicedStep<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const begin = function* (draft: Draft) {
+        const result = yield* step(draft);
+        return () => resolve(result);
+      };
+      this.#enqueue({ begin, reject });
+    });
+  }
+
+  /**
+   * Runs `write` along with the next LMDB transaction, though that may be in the middle of a long step: it must be short,
+   * and touch nothing that transactions do. Resolves when it is synced. Errors: `storeUnavailable`, `closed`: not applied.
+   */
+  submitAside(write: (tables: Tables) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#mustBeOpen();
+      this.#aside.push({ run: write, resolve, reject });
       this.#running ??= this.#drain();
     });
+  }
+
+  /** Undoes what an unfinished write left, if there is such a thing, and tries again until it is done. */
+  recover(): void {
+    if (!this.#closed) {
+      // Whatever is written next comes after it.
+      this.submitAside(() => {}).catch(() => this.#recoverLater());
+    }
   }
 
   /** Takes no more steps and resolves when those that wait are done. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#retry);
     await this.#running;
+  }
+
+  #enqueue(step: Step): void {
+    this.#mustBeOpen();
+    this.#waiting.push(step);
+    this.#running ??= this.#drain();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) {
+      throw new MusterError("closed", "Open the engine first: it is closed");
+    }
   }
 
   async #drain(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) {
+      while (this.#hasWork()) {
         await this.#commit();
       }
     } finally {
@@ -69,49 +127,101 @@ export class LmdbWriter {
     }
   }
 
+  /** What is to be undone need not be while the store closes: the next to open it does it. */
+  #hasWork(): boolean {
+    const asked = this.#waiting.length > 0 || this.#aside.length > 0 || this.#underWay !== undefined;
+    return asked || (this.#rollingBack && !this.#closed);
+  }
+
   async #commit(): Promise<void> {
-    const group = new Group(this.#waiting, this.#options.monotonic);
-    let draft: Draft | undefined;
+    const round = new Round(this.#waiting, this.#aside.splice(0), this.#underWay);
     try {
-      await this.#options.store.write((tables) => {
-        draft = new Draft(tables, readState(tables), this.#options.hub.isWatched);
-        group.fill(draft);
-        draft.seal();
-      });
+      await this.#options.store.write((tables) => this.#write(tables, round));
     } catch (error) {
-      this.#fail(group, error);
+      this.#fail(round, error);
       return;
     }
-    this.#waiting.splice(0, group.size);
-    if (draft !== undefined) {
-      this.#announce(draft);
+    this.#waiting.splice(0, round.group.size);
+    this.#underWay = round.group.underWay;
+    this.#rollingBack = round.rollsBack && !round.isRolledBack;
+    if (round.draft !== undefined) {
+      this.#announce(round.draft);
     }
-    group.tellAll();
+    round.tellAll();
+  }
+
+  /** What one LMDB transaction does. */
+  #write(tables: Tables, round: Round): void {
+    for (const { run } of round.aside) {
+      run(tables);
+    }
+    const { underWay, group } = round;
+    if (underWay !== undefined) {
+      round.draft = underWay.draft;
+      group.goOn(underWay);
+      underWay.draft.seal();
+      return;
+    }
+    const state = readState(tables);
+    if (state.unfinished === true) {
+      this.#slice.begin();
+      round.rollsBack = true;
+      round.isRolledBack = rollBack(tables, state, this.#slice);
+    } else if (this.#waiting.length > 0) {
+      const draft = new Draft(tables, { state, slice: this.#slice, hub: this.#options.hub });
+      round.draft = draft;
+      group.fill(draft, this.#options.monotonic);
+      draft.seal();
+    }
   }
 
   /** All is synced now: memory first, then watchers, and only then the callers. */
   #announce(draft: Draft): void {
-    for (const effect of draft.effects) {
+    const { hub } = this.#options;
+    const { effects, changes } = draft.settle();
+    for (const effect of effects) {
       effect();
     }
-    for (const change of draft.changes) {
-      this.#options.hub.publish(change);
+    for (const change of changes) {
+      hub.publish(change);
     }
-    this.#options.hub.advance(draft.revision);
+    hub.advance(draft.revision);
   }
 
   /** A step that broke is taken out alone, the others are tried again; without such a step the store itself failed. */
-  #fail(group: Group, error: unknown): void {
+  #fail({ group, underWay, aside, rollsBack }: Round, error: unknown): void {
+    const reason = this.#named(error);
+    this.#underWay = undefined;
+    this.#rollingBack = false;
+    for (const { reject } of aside) {
+      reject(reason);
+    }
+    if (underWay !== undefined || rollsBack) {
+      this.#recoverLater();
+    }
+    if (underWay !== undefined) {
+      this.#options.hub.unfollow();
+      underWay.step.reject(reason);
+      return;
+    }
     const culprit = group.culprit;
     if (culprit !== undefined) {
       this.#waiting.splice(culprit.index, 1);
-      culprit.step.reject(this.#named(error));
+      culprit.step.reject(reason);
       return;
     }
     // Where the store could not even be asked, nobody who waits can be served.
     const failed = this.#waiting.splice(0, group.size === 0 ? this.#waiting.length : group.size);
     for (const step of failed) {
-      step.reject(this.#named(error));
+      step.reject(reason);
+    }
+  }
+
+  #recoverLater(): void {
+    if (!this.#closed) {
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.recover(), ROLLBACK_RETRY_MS);
+      this.#retry.unref();
     }
   }
 
@@ -125,54 +235,25 @@ export class LmdbWriter {
   }
 }
 
-/** The steps of one group commit. */
-class Group {
-  readonly #waiting: readonly Step[];
-  readonly #monotonic: () => number;
-  #tell: (() => void)[] = [];
-  #culprit: { readonly index: number; readonly step: Step } | undefined;
+/** One LMDB transaction, and what came of it. */
+class Round {
+  readonly group: Group;
+  readonly aside: readonly Aside[];
+  readonly underWay: UnderWay | undefined;
+  draft: Draft | undefined;
+  rollsBack = false;
+  isRolledBack = false;
 
-  constructor(waiting: readonly Step[], monotonic: () => number) {
-    this.#waiting = waiting;
-    this.#monotonic = monotonic;
-  }
-
-  get size(): number {
-    return this.#tell.length;
-  }
-
-  /** The step that threw after it had written, or threw what is no refusal. */
-  get culprit(): { readonly index: number; readonly step: Step } | undefined {
-    return this.#culprit;
-  }
-
-  /** Runs steps while there are some and the time lasts; at least one. */
-  fill(draft: Draft): void {
-    const deadline = this.#monotonic() + WRITE_SLICE_MS;
-    for (const [index, step] of this.#waiting.entries()) {
-      this.#tell.push(this.#run(draft, step, index));
-      if (this.#monotonic() >= deadline) {
-        return;
-      }
-    }
+  constructor(waiting: readonly Step[], aside: readonly Aside[], underWay: UnderWay | undefined) {
+    this.group = new Group(waiting);
+    this.aside = aside;
+    this.underWay = underWay;
   }
 
   tellAll(): void {
-    for (const tell of this.#tell) {
-      tell();
-    }
-  }
-
-  #run(draft: Draft, step: Step, index: number): () => void {
-    const before = draft.writes;
-    try {
-      return step.run(draft);
-    } catch (error) {
-      if (isMusterError(error) && draft.writes === before) {
-        return () => step.reject(error);
-      }
-      this.#culprit = { index, step };
-      throw error;
+    this.group.tellAll();
+    for (const { resolve } of this.aside) {
+      resolve();
     }
   }
 }

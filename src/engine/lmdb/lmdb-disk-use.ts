@@ -1,0 +1,22 @@
+/** How much of LMDB's file the store takes, by what for. */
+import type { DiskUse } from "../engine.ts";
+import type { Revision } from "../model.ts";
+import type { Tables } from "./lmdb-open.ts";
+import { decodeChangeKey } from "./lmdb-schema.ts";
+
+/** Asked of LMDB's own counters, without reading the tables. `revision` is the store's. */
+export function diskUse({ keys, leases, leaseKeys, meta, revs, past }: Tables, revision: Revision): DiskUse {
+  const [oldest] = revs.getKeys({ limit: 1 });
+  return {
+    liveBytes: bytesOf(keys) + bytesOf(leases) + bytesOf(leaseKeys) + bytesOf(meta),
+    historyBytes: bytesOf(revs) + bytesOf(past),
+    oldestRevision: oldest === undefined ? revision : decodeChangeKey(oldest).main,
+  };
+}
+
+/** All pages of a table; lmdb tells of them in words that its types leave out. */
+function bytesOf(table: { getStats(): object }): number {
+  const stats = new Map<string, unknown>(Object.entries(table.getStats()));
+  const count = (name: string) => Number(stats.get(name) ?? 0);
+  return (count("treeBranchPageCount") + count("treeLeafPageCount") + count("overflowPages")) * count("pageSize");
+}
