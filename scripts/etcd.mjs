@@ -5,36 +5,12 @@
 //
 // Plain JavaScript, because Node 20 does not run TypeScript and this runs before anything is built.
 import { execFile } from "node:child_process";
-import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
-import { delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { CACHE, isExecutable, onPath, unpackPackages } from "./debian-packages.mjs";
 
 const run = promisify(execFile);
-const FETCH_TIMEOUT_MS = 120_000;
-const cache = fileURLToPath(new URL("../.cache", import.meta.url));
-const unpacked = join(cache, "etcd");
-
-/** @param {string} file */
-async function isExecutable(file) {
-  try {
-    await access(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** @param {string} name */
-async function onPath(name) {
-  for (const directory of (process.env.PATH ?? "").split(delimiter)) {
-    const file = join(directory, name);
-    if (directory !== "" && (await isExecutable(file))) {
-      return file;
-    }
-  }
-  return undefined;
-}
+const unpacked = join(CACHE, "etcd");
 
 function fromCache() {
   return { etcd: join(unpacked, "usr/bin/etcd"), etcdctl: join(unpacked, "usr/bin/etcdctl") };
@@ -61,56 +37,6 @@ async function present() {
   return (await isExecutable(cached.etcd)) && (await isExecutable(cached.etcdctl)) ? cached : undefined;
 }
 
-/**
- * Downloads both packages into `directory`: with the machine's index, else (there is none, or it is out of date) with
- * one of our own, because a user who is not root may not write the machine's.
- * @param {string} directory
- */
-async function download(directory) {
-  const options = { cwd: directory, timeout: FETCH_TIMEOUT_MS };
-  const packages = ["etcd-server", "etcd-client"];
-  try {
-    await run("apt-get", ["download", ...packages], options);
-  } catch {
-    const state = join(directory, "state");
-    const archives = join(directory, "archives");
-    await mkdir(join(state, "lists/partial"), { recursive: true });
-    await mkdir(join(archives, "archives/partial"), { recursive: true });
-    const own = [
-      ["-o", `Dir::State=${state}`],
-      ["-o", "Dir::State::status=/var/lib/dpkg/status"],
-      ["-o", `Dir::Cache=${archives}`],
-    ].flat();
-    await run("apt-get", [...own, "update"], options);
-    await run("apt-get", [...own, "download", ...packages], options);
-  }
-}
-
-/** Fetches into a folder of its own and renames it into place, so that several processes may do so at a time. */
-async function fetch() {
-  await mkdir(cache, { recursive: true });
-  const directory = await mkdtemp(join(cache, "etcd-"));
-  try {
-    await download(directory);
-    const root = join(directory, "root");
-    for (const file of await readdir(directory)) {
-      if (file.endsWith(".deb")) {
-        await run("dpkg-deb", ["-x", join(directory, file), root]);
-      }
-    }
-    try {
-      await rename(root, unpacked);
-    } catch (error) {
-      // Another process was first; what it put there is as good.
-      if ((await present()) === undefined) {
-        throw error;
-      }
-    }
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
-}
-
 /** @param {string} etcd */
 async function versionOf(etcd) {
   const { stdout } = await run(etcd, ["--version"]);
@@ -123,7 +49,7 @@ async function versionOf(etcd) {
 
 try {
   if ((await present()) === undefined) {
-    await fetch();
+    await unpackPackages(["etcd-server", "etcd-client"], unpacked, async () => (await present()) !== undefined);
   }
   const pair = await present();
   if (pair === undefined) {
