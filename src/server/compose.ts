@@ -1,13 +1,15 @@
 /** The one file that names concrete engines and faces: everything else sees contracts. */
-import { randomBytes } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { RandomPool } from "../base/random-pool.ts";
 import { HealthProbe } from "../domain/health-probe.ts";
 import { Registry } from "../domain/registry/registry.ts";
+import { StoreCounters } from "../domain/tree/store-counters.ts";
 import { Tree } from "../domain/tree/tree.ts";
 import { AutoCompactor } from "../engine/auto-compactor.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openLmdbEngine } from "../engine/lmdb/lmdb-engine.ts";
+import { ClusterFace } from "../faces/http-v2/cluster-face.ts";
 import { DiscoveryFace } from "../faces/http-v2/discovery-face.ts";
 import { KeysFace } from "../faces/http-v2/keys-face.ts";
 import { OpsFace } from "../faces/ops/ops-face.ts";
@@ -19,6 +21,9 @@ import type { Composition } from "./service.ts";
  * cluster.
  */
 const CLUSTER_ID = "35be2368d129d585";
+
+/** What v2 clients see as the one member: sha1("muster member"), its first eight bytes; the same on every start too. */
+const MEMBER_ID = "72971a6323cfe34c";
 
 const TOKEN_BYTES = 16;
 
@@ -37,7 +42,10 @@ export async function compose(options: {
   try {
     const engine = keep(await openLmdbEngine({ directory: config.dataDir, clock, log: log.child({ part: "engine" }) }));
     keep(startCompacting({ engine, ...options }));
-    const tree = keep(await Tree.open({ engine, clock, log: log.child({ part: "tree" }) }));
+    const counters = new StoreCounters();
+    const onExpired = () => counters.count("expireCount");
+    const random = new RandomPool();
+    const tree = keep(await Tree.open({ engine, clock, log: log.child({ part: "tree" }), onExpired }));
     const registry = keep(
       Registry.open({
         engine,
@@ -45,7 +53,8 @@ export async function compose(options: {
         clock,
         log: log.child({ part: "registry" }),
         tokenTtlMs: config.tokenTtlMs,
-        randomTokenBytes: () => randomBytes(TOKEN_BYTES),
+        randomTokenBytes: () => random.take(TOKEN_BYTES),
+        counters,
       }),
     );
     const probe = new HealthProbe({ engine, clock });
@@ -56,6 +65,12 @@ export async function compose(options: {
         new KeysFace({
           ...shared,
           storeFor: ({ address, host, connection }) => registry.storeFor({ ...OPERATOR, address, host, connection }),
+        }),
+        new ClusterFace({
+          ...shared,
+          counters,
+          memberId: MEMBER_ID,
+          advertiseClientUrls: config.advertiseClientUrls,
         }),
         new OpsFace({ probe }),
       ],

@@ -22,6 +22,7 @@ export const optionsSchema = z.object({
   "token-ttl": duration,
   "trust-proxy": truth,
   "client-allowed-host": z.array(hostName),
+  "advertise-client-urls": z.array(publicUrl),
   "auto-compaction-retention": duration,
   "auto-compaction-revisions": wholeNumber(0, Number.MAX_SAFE_INTEGER),
   "max-connections": wholeNumber(1, 1_000_000),
@@ -93,6 +94,14 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
     takes: 'the name of a host without a port, such as "muster.example.com"',
     repeatable: true,
     help: "another Host that the client listener answers to, besides localhost, IP addresses and this machine's name",
+  },
+  "advertise-client-urls": {
+    placeholder: "URLS",
+    takes: 'http:// or https:// URLs without user, query and fragment, such as "http://10.0.0.5:8088"',
+    repeatable: true,
+    help:
+      "URLs by which v2 clients reach the client listener: they follow what /v2/members and /v2/machines say; without " +
+      "it the address by which each request came",
   },
   "auto-compaction-retention": {
     placeholder: "DURATION",

@@ -20,6 +20,8 @@ export interface Config {
   readonly trustProxy: boolean;
   /** Names in lower case. */
   readonly clientAllowedHosts: readonly string[];
+  /** Without trailing slashes; none: the address that each request came by. */
+  readonly advertiseClientUrls: readonly string[];
   /** 0: no automatic compaction. */
   readonly autoCompactionRetentionMs: number;
   readonly autoCompactionRevisions: number;
@@ -78,6 +80,7 @@ function validate(given: ReadonlyMap<OptionName, Given>): Config {
     tokenTtlMs: options["token-ttl"],
     trustProxy: options["trust-proxy"],
     clientAllowedHosts: options["client-allowed-host"],
+    advertiseClientUrls: options["advertise-client-urls"],
     autoCompactionRetentionMs: options["auto-compaction-retention"],
     autoCompactionRevisions: options["auto-compaction-revisions"],
     maxConnections: options["max-connections"],

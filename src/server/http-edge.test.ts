@@ -20,8 +20,8 @@ async function serve(face: HttpFace, config: Partial<Config> = {}): Promise<Test
 }
 
 /** Answers with what the exchange says of the request. */
-const mirror = faceOf(async ({ response, peer, path, query }) => {
-  response.end(JSON.stringify({ ...peer, path, query }));
+const mirror = faceOf(async ({ response, peer: { address, host, scheme }, path, query }) => {
+  response.end(JSON.stringify({ address, host, scheme, path, query }));
 });
 
 async function mirrored(lines: readonly string[], config: Partial<Config> = {}): Promise<unknown> {

@@ -12,6 +12,7 @@ import type { Log } from "../base/log.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { Pipeline } from "./pipeline.ts";
+import { RequestTurns } from "./request-turns.ts";
 
 export interface ListenerOptions {
   readonly address: ListenAddress;
@@ -41,9 +42,12 @@ export class Listener {
   static async open(options: ListenerOptions): Promise<Listener> {
     const limit = new ConnectionLimit({ max: options.maxConnections, log: options.log });
     const pipeline = new Pipeline({ handle: options.handle });
-    const server = createServer(SERVER_OPTIONS, (request, response) => {
-      if (!limit.refuses(request, response)) pipeline.take(request, response);
+    const turns = new RequestTurns({
+      handle: (request, response) => {
+        if (!limit.refuses(request, response)) pipeline.take(request, response);
+      },
     });
+    const server = createServer(SERVER_OPTIONS, turns.take);
     server.maxHeadersCount = MAX_HEADERS;
     limit.watch(server);
     await listen(server, options);

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { z } from "zod";
 import { MusterProcess } from "../support/muster-process.ts";
+import { readDeviations } from "./deviations.ts";
 import { judge, report } from "./judge.ts";
 import { readTranscript } from "./transcript.ts";
 import { playTranscript } from "./transcript-player.ts";
@@ -9,29 +8,21 @@ import { playTranscript } from "./transcript-player.ts";
 /** Played alone it takes seconds; on a busy machine each of a thousand writes waits for its sync. */
 const PLAYING_TIMEOUT_MS = 120_000;
 
-const openCases = z.array(z.strictObject({ case: z.string(), why: z.string().min(1) }));
-
-/** The cases that do not match yet. A ratchet until the keys API is exact: the list only ever gets shorter. */
-async function readOpenCases(): Promise<ReadonlySet<string>> {
-  const file = new URL("./v2-keys-open.json", import.meta.url);
-  const list = openCases.parse(JSON.parse(await readFile(file, "utf8")));
-  return new Set(list.map((each) => each.case));
-}
-
-test("v2-keys: the client listener answers as etcd 2 did, but for the cases that are open, and those are open", {
+test("v2-keys: the client listener answers as etcd 2.3.8 did, but for the deviations that are meant", {
   timeout: PLAYING_TIMEOUT_MS,
 }, async () => {
   await using muster = await MusterProcess.start();
   const transcript = await readTranscript("v2-keys");
-  const open = await readOpenCases();
+  const deviations = await readDeviations("v2-keys");
   const runs = await playTranscript(muster.clientUrl, transcript);
-  const verdicts = runs.map((run) => judge(run, { strict: false }));
-  expect(report(verdicts.filter(({ name }) => !open.has(name)))).toBe("");
-  expect(
-    verdicts
-      .filter(({ name, lines }) => lines.length > 0 && open.has(name))
-      .map(({ name }) => name)
-      .sort(),
-  ).toEqual([...open].sort());
+  const verdicts = runs.map((run) => judge(run, { strict: true, deviation: deviations.get(run.played.name) }));
+  expect(report(verdicts)).toBe("");
   expect(verdicts).toHaveLength(transcript.cases.length);
+});
+
+test("v2-keys: every deviation is of a case that there is", async () => {
+  const transcript = await readTranscript("v2-keys");
+  const names = new Set(transcript.cases.map(({ name }) => name));
+  const deviations = await readDeviations("v2-keys");
+  expect([...deviations.keys()].filter((name) => !names.has(name))).toEqual([]);
 });

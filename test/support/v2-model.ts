@@ -200,7 +200,7 @@ export function showEvent({ action, node, prevNode }: TreeEvent): ShownEvent {
 }
 
 export function flatten(node: TreeNode): readonly ShownNode[] {
-  const below = node.kind === "directory" ? (node.nodes ?? []).flatMap(flatten) : [];
+  const below = node.kind === "directory" ? [...(node.nodes ?? [])].flatMap(flatten) : [];
   return [showNode(node), ...below];
 }
 

@@ -64,7 +64,7 @@ async function openMemberWatch(
   { waitIndex = 0 }: TreeWatchRequest,
 ): Promise<{ readonly known: readonly TreeEvent[]; readonly live: TreeWatch }> {
   const { tree, engine, token } = context;
-  const watch = { path: tokenPath(token), recursive: true, recentOnly: true };
+  const watch = { path: tokenPath(token), recursive: true, recentOnly: true, owner: token };
   try {
     return { known: [], live: await tree.watch({ ...watch, waitIndex }) };
   } catch (error) {
@@ -81,15 +81,16 @@ async function openMemberWatch(
  * from the entry itself. Nodes wait so for their own entry, whose index may be long past.
  */
 export async function watchEntry(context: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
-  const { tree } = context;
+  const { tree, token } = context;
+  const recent = { ...request, recentOnly: true, owner: token };
   try {
-    return await tree.watch({ ...request, recentOnly: true });
+    return await tree.watch(recent);
   } catch (error) {
     if (!isMusterError(error, "eventIndexCleared")) throw error;
     const standing = await lastChange(context, request.path);
     const known =
       standing.event !== undefined && standing.event.index >= (request.waitIndex ?? 0) ? standing.event : undefined;
-    return startingWith(known, await tree.watch({ ...request, recentOnly: true, waitIndex: standing.index + 1 }));
+    return startingWith(known, await tree.watch({ ...recent, waitIndex: standing.index + 1 }));
   }
 }
 

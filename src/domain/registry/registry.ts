@@ -19,6 +19,7 @@ import type {
   TreeWatchRequest,
   WriteCommand,
 } from "../tree/model.ts";
+import type { StoreCounters } from "../tree/store-counters.ts";
 import type { Tree } from "../tree/tree.ts";
 import { pathError } from "../tree/tree-errors.ts";
 import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
@@ -47,6 +48,8 @@ export interface RegistryOptions {
   readonly tokenTtlMs: number;
   /** 16 bytes that nobody can guess. */
   readonly randomTokenBytes: () => Uint8Array;
+  /** Counts what requests do; absent: nobody asks. */
+  readonly counters?: StoreCounters;
 }
 
 export class Registry {
@@ -92,11 +95,12 @@ export class Registry {
 
   /** The tree as a request of this origin sees it: with the registry's rules below tokens. */
   storeFor(origin: Origin): TreeStore {
-    return {
+    const store: TreeStore = {
       get: (path, options) => this.#get({ path, origin }, options),
       write: (command) => this.#write(command, origin),
       watch: (request) => this.#watch(request, origin),
     };
+    return this.#options.counters?.counted(store) ?? store;
   }
 
   /** Lets tokens go whose time is over; resolves with how many. The registry's own timer calls it too. */

@@ -1,12 +1,13 @@
 /**
  * Lets tokens go whose time is over, each in one revision that takes all its keys and records. The index by time says
  * where to look; a token that was registered with since then is put back under its later time. Every change compares
- * what it read, so any number of processes may sweep.
+ * what it read, so any number of processes may sweep. Those of a batch go side by side, so that they share the syncs of
+ * the disk.
  */
 import { NO_BYTES, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
-import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS } from "../../base/limits.ts";
+import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS, TOKEN_SWEEP_TOLD } from "../../base/limits.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Operation } from "../../engine/model.ts";
@@ -49,20 +50,31 @@ export class TokenSweeper {
   async sweep(): Promise<number> {
     const { engine, clock } = this.#options;
     let gone = 0;
-    while (!this.#closed) {
-      const { kvs } = await engine.range({
-        ...lookAtRange(clock.now()),
-        limit: TOKEN_SWEEP_BATCH,
-        keysOnly: true,
-        uncounted: true,
-      });
-      for (const { key } of kvs) gone += await this.#look(readLookAtKey(key));
-      if (kvs.length < TOKEN_SWEEP_BATCH) break;
+    try {
+      while (!this.#closed) {
+        const { kvs } = await engine.range({
+          ...lookAtRange(clock.now()),
+          limit: TOKEN_SWEEP_BATCH,
+          keysOnly: true,
+          uncounted: true,
+        });
+        const looks = await Promise.allSettled(kvs.map(({ key }) => this.#look(readLookAtKey(key))));
+        const went = looks.flatMap((look) =>
+          look.status === "fulfilled" && look.value !== undefined ? [look.value] : [],
+        );
+        this.#tell(went, gone);
+        gone += went.length;
+        const failed = looks.find((look) => look.status === "rejected");
+        if (failed !== undefined) throw failed.reason;
+        if (kvs.length < TOKEN_SWEEP_BATCH) break;
+      }
+    } finally {
+      if (gone > TOKEN_SWEEP_TOLD) this.#options.log.info({ tokens: gone }, "tokens expired");
     }
     return gone;
   }
 
-  /** Stops; a sweep under way ends after the token that it is at. */
+  /** Stops; a sweep under way ends after the batch that it is at. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -97,13 +109,21 @@ export class TokenSweeper {
     return Math.min(Math.max(readLookAtKey(first.key).time - clock.now(), 0), TOKEN_SWEEP_INTERVAL_MS);
   }
 
-  async #look({ time, token }: { readonly time: number; readonly token: Token }): Promise<number> {
+  /** The first few each in a line; a hundred thousand lines would tell nobody anything. */
+  #tell(went: readonly Token[], before: number): void {
+    for (const token of went.slice(0, Math.max(0, TOKEN_SWEEP_TOLD - before))) {
+      this.#options.log.info({ token: shortToken(token) }, "token expired");
+    }
+  }
+
+  /** The token, if it went. */
+  async #look({ time, token }: { readonly time: number; readonly token: Token }): Promise<Token | undefined> {
     const { engine, clock } = this.#options;
     const { size, kv, record } = await readTokenRecordOf(engine, token);
     const entry: Operation = { kind: "deleteRange", request: { key: lookAtKey(time, token) } };
     if (kv === undefined || record?.expires === undefined || record.lookAt !== time) {
       await engine.txn({ compares: [], success: [entry], failure: [] });
-      return 0;
+      return undefined;
     }
     const unchanged: readonly Compare[] = [
       { key: kv.key, target: "modRevision", result: "equal", expected: kv.modRevision },
@@ -119,14 +139,14 @@ export class TokenSweeper {
       { kind: "put", request: { key: kv.key, value: later } },
     ];
     await engine.txn({ compares: unchanged, success, failure: [] });
-    return 0;
+    return undefined;
   }
 
   async #expire(
     token: Token,
     { unchanged, operations }: { readonly unchanged: readonly Compare[]; readonly operations: readonly Operation[] },
-  ): Promise<number> {
-    const { engine, tree, log } = this.#options;
+  ): Promise<Token | undefined> {
+    const { engine, tree } = this.#options;
     const rider: Rider = async () => {
       const { succeeded } = await engine.txn({ compares: unchanged, success: [], failure: [] });
       if (!succeeded) throw new MusterError("contention", "Look at the token again: somebody registered meanwhile");
@@ -135,12 +155,11 @@ export class TokenSweeper {
     try {
       await tree.write({ kind: "expire", path: tokenPath(token) }, rider);
     } catch (error) {
-      if (isMusterError(error, "contention")) return 0;
+      if (isMusterError(error, "contention")) return undefined;
       if (!isMusterError(error, "nodeNotFound")) throw error;
       await engine.txn({ compares: unchanged, success: operations, failure: [] });
-      return 0;
+      return undefined;
     }
-    log.info({ token: shortToken(token) }, "token expired");
-    return 1;
+    return token;
   }
 }

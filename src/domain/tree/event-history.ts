@@ -34,6 +34,10 @@ export class EventHistory {
   /** Adds the events of a revision (perhaps none), which is newer than all before. */
   add(revision: Revision, events: readonly DecodedEvent[]): void {
     this.#newest = revision;
+    if (events.length > TREE_HISTORY_EVENTS) {
+      this.#dropAll();
+      return;
+    }
     for (const decoded of events) {
       this.#events.push(decoded);
       this.#bytes += sizeOf(decoded);
@@ -63,6 +67,14 @@ export class EventHistory {
       this.#first++;
     }
     this.#oldest = index + 1;
+  }
+
+  /** What comes with more events than are kept leaves nothing. */
+  #dropAll(): void {
+    this.#events = [];
+    this.#first = 0;
+    this.#bytes = 0;
+    this.#oldest = this.#newest + 1;
   }
 
   #tidy(): void {

@@ -24,8 +24,8 @@ export interface DirectoryNode {
   readonly createdIndex: Revision;
   readonly modifiedIndex: Revision;
   readonly expires?: number;
-  /** Its children where they were asked for; absent where they were not listed. */
-  readonly nodes?: readonly TreeNode[];
+  /** Its children, by the byte order of their names, where they were asked for; absent where they were not listed. */
+  readonly nodes?: Iterable<TreeNode>;
 }
 
 export type TreeNode = FileNode | DirectoryNode;
@@ -43,6 +43,13 @@ export interface TreeEvent {
   readonly index: Revision;
   /** True for a refresh (v2's refresh=true): it wakes no watcher. */
   readonly refresh?: boolean;
+}
+
+export interface GetOptions {
+  readonly recursive: boolean;
+  readonly sorted: boolean;
+  /** Asked now and then while a long listing is put together: whether nobody waits for it any more. */
+  readonly isAbandoned?: () => boolean;
 }
 
 export interface TreeReading {
@@ -114,6 +121,8 @@ export interface TreeWatchRequest {
   readonly waitIndex?: Revision;
   /** Only from the latest events, which are in memory: else `eventIndexCleared`, though the engine may know older ones. */
   readonly recentOnly?: boolean;
+  /** With whom it takes turns where many are to be told at a time; absent: all who watch its path. */
+  readonly owner?: string;
 }
 
 /** A running watch on the tree. */
@@ -126,7 +135,7 @@ export interface TreeWatch extends AsyncIterable<TreeEvent> {
 /** What the http-v2 face needs: the tree has it, and the registry, which stands before the tree. */
 export interface TreeStore {
   /** Errors: `nodeNotFound`, `notDirectory`; details.path says which node, details.index the store's index. */
-  get(path: TreePath, options: { readonly recursive: boolean; readonly sorted: boolean }): Promise<TreeReading>;
+  get(path: TreePath, options: GetOptions): Promise<TreeReading>;
   /** Errors: those of the v2 tree (errors.ts: v2 codes), with details.index; `keyTooLong`; `contention`; the engine's. */
   write(command: WriteCommand): Promise<TreeEvent>;
   /** Error: `eventIndexCleared` with details.oldestIndex and details.index, where history from waitIndex on is gone. */

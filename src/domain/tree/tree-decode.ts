@@ -2,11 +2,13 @@
 
 import { type Bytes, equalBytes, NO_BYTES } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
+import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
+import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, KeyValue, Revision } from "../../engine/model.ts";
 import type { TreeEvent, TreeNode, TreePath } from "./model.ts";
 import { ACTION_KEY, fileRecordKey, parseExpiryKey, spaceOf } from "./tree-layout.ts";
-import { isBelow, parentOf, parsePath, pathOfKey } from "./tree-path.ts";
+import { isBelow, keyOfPath, parentOf, parsePath, pathOfKey } from "./tree-path.ts";
 import { readRanges } from "./tree-read.ts";
 import { type NodeFacts, readActionRecord, readFileFacts } from "./tree-records.ts";
 
@@ -25,27 +27,40 @@ export interface DecodedEvent {
 
 const NOTHING_REMOVED: ReadonlySet<TreePath> = new Set();
 
-/** The events of a revision; several where v3 changed several keys at once. */
+/**
+ * The events of a revision; several where v3 changed several keys at once. A revision may have very many changes, as
+ * when a large directory is deleted: whatever looks at all of them lets others run in between.
+ */
 export async function decodeChange(engine: Engine, change: Change): Promise<readonly DecodedEvent[]> {
-  const action = change.events.find(({ kv }) => equalBytes(kv.key, ACTION_KEY));
-  const own = action === undefined ? undefined : decodeAction(change, action.kv);
-  const foreign = change.events.filter((event) => isForeign(event, own?.event.node.path));
-  const events = foreign.length === 0 ? [] : await decodeForeign(engine, change.revision, foreign);
+  const loop = new LongLoop();
+  const action = await findChange(change, ACTION_KEY, loop);
+  const own = action === undefined ? undefined : await decodeAction(change, action.kv, loop);
+  const foreign: Event[] = [];
+  for (const event of change.events) {
+    if (loop.isDue()) await loop.pause();
+    if (isForeign(event, own?.event.node.path)) foreign.push(event);
+  }
+  const events = foreign.length === 0 ? [] : await decodeForeign(engine, { ...change, events: foreign }, loop);
   return own === undefined ? events : [own, ...events];
 }
 
-/** The times in a revision at which nodes are to go, in ms since 1970. */
-export function expiriesIn({ events }: Change): readonly number[] {
-  return events.flatMap(({ kind, kv }) => {
-    const entry = kind === "put" && kv.key[0] === 0 ? parseExpiryKey(kv.key) : undefined;
-    return entry === undefined ? [] : [entry.expires];
-  });
+/** The time at which a node is to go, in ms since 1970, where a change tells of one. */
+export function expiryIn({ kind, kv }: Event): number | undefined {
+  return kind === "put" && kv.key[0] === 0 ? parseExpiryKey(kv.key)?.expires : undefined;
 }
 
-function decodeAction(change: Change, record: KeyValue): DecodedEvent {
+async function findChange({ events }: Change, key: Bytes, loop: LongLoop): Promise<Event | undefined> {
+  for (const event of events) {
+    if (equalBytes(event.kv.key, key)) return event;
+    if (loop.isDue()) await loop.pause();
+  }
+  return undefined;
+}
+
+async function decodeAction(change: Change, record: KeyValue, loop: LongLoop): Promise<DecodedEvent> {
   const { action, path: name, refresh, node: facts, prev } = readActionRecord(record);
   const path = parsePath(name);
-  const file = change.events.find((event) => event.kv.key[0] !== 0 && pathOfKey(event.kv.key) === path);
+  const file = await findChange(change, keyOfPath(path), loop);
   const node = nodeFrom(path, { created: change.revision, ...facts, modified: change.revision }, file?.kv.value);
   const event: TreeEvent = {
     action,
@@ -55,7 +70,7 @@ function decodeAction(change: Change, record: KeyValue): DecodedEvent {
     ...(refresh === true ? { refresh } : {}),
   };
   const takesBelow = prev?.directory === true && isRemoval(event);
-  return { event, removed: takesBelow ? removedBelow(change, path) : NOTHING_REMOVED };
+  return { event, removed: takesBelow ? await removedBelow(change, path, loop) : NOTHING_REMOVED };
 }
 
 function isRemoval({ action }: TreeEvent): boolean {
@@ -73,9 +88,10 @@ function nodeFrom(path: TreePath, facts: NodeFacts, value: Bytes | undefined): T
 }
 
 /** Directories that only v3's keys implied go with them. */
-function removedBelow({ events }: Change, directory: TreePath): ReadonlySet<TreePath> {
+async function removedBelow({ events }: Change, directory: TreePath, loop: LongLoop): Promise<ReadonlySet<TreePath>> {
   const removed = new Set<TreePath>();
   for (const { kind, kv } of events) {
+    if (loop.isDue()) await loop.pause();
     const place = kind === "delete" ? spaceOf(kv.key) : undefined;
     if (place === undefined || place.space === "file") continue;
     let path = pathOfKey(place.pathBytes);
@@ -96,15 +112,14 @@ function isForeign({ kind, kv }: Event, own: TreePath | undefined): boolean {
 }
 
 /** v3's put is told as `set`, its delete as `delete`; the side records say what the indices were before. */
-async function decodeForeign(
-  engine: Engine,
-  revision: Revision,
-  events: readonly Event[],
-): Promise<readonly DecodedEvent[]> {
-  const records = await sideRecords(engine, revision, events);
-  return events.flatMap(({ kind, kv, prevKv }, place) => {
+async function decodeForeign(engine: Engine, change: Change, loop: LongLoop): Promise<readonly DecodedEvent[]> {
+  const { revision, events } = change;
+  const records = await sideRecords(engine, change, loop);
+  const decoded: DecodedEvent[] = [];
+  for (const [place, { kind, kv, prevKv }] of events.entries()) {
+    if (loop.isDue()) await loop.pause();
     const path = pathOfKey(kv.key);
-    if (path === undefined) return [];
+    if (path === undefined) continue;
     const prevNode = prevKv === undefined ? undefined : fileNode(path, prevKv, records[place]);
     const node =
       kind === "put"
@@ -112,21 +127,31 @@ async function decodeForeign(
         : nodeFrom(path, { directory: false, created: prevNode?.createdIndex, modified: revision }, undefined);
     const action = kind === "put" ? "set" : "delete";
     const event: TreeEvent = { action, node, index: revision, ...(prevNode === undefined ? {} : { prevNode }) };
-    return [{ event, removed: NOTHING_REMOVED }];
-  });
+    decoded.push({ event, removed: NOTHING_REMOVED });
+  }
+  return decoded;
 }
 
 /** Side records of files that were there before; a new key has none that counts. */
 async function sideRecords(
   engine: Engine,
-  revision: Revision,
-  events: readonly Event[],
+  { revision, events }: Change,
+  loop: LongLoop,
 ): Promise<readonly (KeyValue | undefined)[]> {
-  if (events.every((event) => event.prevKv === undefined)) return [];
+  const records: (KeyValue | undefined)[] = [];
   try {
-    const ranges = events.map(({ kv }) => ({ key: fileRecordKey(parsePath(Buffer.from(kv.key).toString())) }));
-    const { results } = await readRanges(engine, ranges, revision);
-    return results.map((result) => result.kvs[0]);
+    for (let from = 0; from < events.length; from += MAX_TXN_OPERATIONS) {
+      const part = events.slice(from, from + MAX_TXN_OPERATIONS);
+      if (loop.isDue(part.length)) await loop.pause();
+      if (part.some((event) => event.prevKv !== undefined)) {
+        const ranges = part.map(({ kv }) => ({ key: fileRecordKey(parsePath(Buffer.from(kv.key).toString())) }));
+        const { results } = await readRanges(engine, ranges, revision);
+        records.push(...results.map((result) => result.kvs[0]));
+      } else {
+        records.push(...part.map(() => undefined));
+      }
+    }
+    return records;
   } catch (error) {
     // The history was compacted meanwhile: the keys' own revisions are what is left to tell.
     if (error instanceof MusterError && error.code === "compacted") return [];

@@ -1,148 +1,153 @@
 /** Lists a directory: its children, or all that is below it, at one revision. */
+import { compareBytes } from "../../base/bytes.ts";
+import { MusterError } from "../../base/errors.ts";
+import { FIRST_READ_SLICE_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
-import type { FileNode, TreeNode, TreePath } from "./model.ts";
+import { turns } from "../../engine/turns.ts";
+import type { TreeNode, TreePath } from "./model.ts";
 import { belowRange, type Space, spaceOf } from "./tree-layout.ts";
-import { childPath, isHidden, nameOf, parentOf, pathOfKey, segmentsOf } from "./tree-path.ts";
-import { readDirectoryRecord, readFileFacts } from "./tree-records.ts";
-import { scan, skipBelowChildren, skipHidden } from "./tree-scan.ts";
+import { Listing, type ListingOptions } from "./tree-listing.ts";
+import { childPath, isHidden, pathOfKey, segmentsOf } from "./tree-path.ts";
+import { Scan, skipBelowChildren, skipHidden } from "./tree-scan.ts";
 
-export interface ListOptions {
+export interface ListOptions extends ListingOptions {
   readonly engine: Engine;
-  readonly directory: TreePath;
   readonly revision: Revision;
-  readonly recursive: boolean;
-  /** Nodes whose time has come by then, in ms since 1970, are left out. */
-  readonly now: number;
+  /** Asked now and then: whether nobody waits for the listing any more. */
+  readonly isAbandoned?: (() => boolean) | undefined;
+  /** How long it is put together at a time, in ms. Default: FIRST_READ_SLICE_MS. */
+  readonly sliceMs?: number;
 }
 
-/** The children of a directory that are not hidden, in the byte order of their names. */
-export async function listDirectory(options: ListOptions): Promise<readonly TreeNode[]> {
-  const [directories, keys, records] = await Promise.all([
-    collect(options, "directory"),
-    collect(options, "key"),
-    collect(options, "file"),
-  ]);
-  const listing = new Listing(options);
-  for (const [path, kv] of directories) listing.addDirectory(path, kv);
-  for (const [path, kv] of keys) {
-    if (kv !== undefined) listing.addFile(path, kv, records.get(path));
+/**
+ * The children of a directory that are not hidden, in the byte order of their names. A long one is put together in turns
+ * with all other long reads. Error: `closed` where it was abandoned.
+ */
+export async function listDirectory(options: ListOptions): Promise<Iterable<TreeNode>> {
+  const merge = new Merge(options);
+  await merge.read();
+  while (!merge.takeUntil(performance.now() + (options.sliceMs ?? FIRST_READ_SLICE_MS))) {
+    // One piece in a turn, and no more: what is read in a turn is limited, and others want to read in it too.
+    await turns.next();
+    if (options.isAbandoned?.() === true) throw new MusterError("closed", "Ask again: nobody waited for the listing");
+    await merge.read();
   }
-  for (const path of keys.keys()) listing.addImplied(path);
-  return listing.nodes();
+  return merge.listing.nodes();
 }
 
-/** The paths of a space that are to be seen; without a key-value where only something below the path was found. */
-async function collect(options: ListOptions, space: Space): Promise<Map<TreePath, KeyValue | undefined>> {
-  const { engine, directory, revision, recursive } = options;
-  const range = belowRange(space, directory);
-  const skipAt = recursive ? skipHidden(range.key.length) : skipBelowChildren(range.key.length);
-  const depth = segmentsOf(directory).length;
-  const seen = new Map<TreePath, KeyValue | undefined>();
-  for await (const kv of scan({ engine, range, revision, skipAt })) {
-    const place = spaceOf(kv.key);
-    const path = place === undefined ? undefined : pathOfKey(place.pathBytes);
-    if (path === undefined || isHidden(path, directory)) continue;
-    if (recursive || skipAt(kv.key) === -1) {
-      seen.set(path, kv);
-    } else {
-      const child = childPath(directory, segmentsOf(path)[depth] ?? "");
-      if (!seen.has(child)) seen.set(child, undefined);
-    }
-  }
-  return seen;
-}
-
-interface OpenDirectory {
-  readonly createdIndex: Revision;
-  readonly expires: number | undefined;
-  readonly children: Map<string, TreeNode | TreePath>;
-}
-
-/** Puts together what the three spaces say, and leaves out what has expired. */
-class Listing {
-  readonly #options: ListOptions;
-  readonly #root: OpenDirectory = { createdIndex: 0, expires: undefined, children: new Map() };
-  readonly #directories = new Map<TreePath, OpenDirectory>();
-  readonly #files = new Set<TreePath>();
+/** Goes through the three spaces of a directory side by side. */
+class Merge {
+  readonly listing: Listing;
+  readonly #directories: SpaceReader;
+  readonly #keys: SpaceReader;
+  readonly #records: SpaceReader;
+  readonly #directory: TreePath;
+  readonly #depth: number;
+  readonly #recursive: boolean;
 
   constructor(options: ListOptions) {
-    this.#options = options;
-    this.#directories.set(options.directory, this.#root);
+    this.listing = new Listing(options);
+    this.#directories = new SpaceReader(options, "directory");
+    this.#keys = new SpaceReader(options, "key");
+    this.#records = new SpaceReader(options, "file");
+    this.#directory = options.directory;
+    this.#depth = segmentsOf(options.directory).length;
+    this.#recursive = options.recursive;
   }
 
-  addDirectory(path: TreePath, record: KeyValue | undefined): void {
-    if (record === undefined) return;
-    this.#open(path, record.createRevision, readDirectoryRecord(record).expires);
+  /** Reads where more is needed to go on. */
+  async read(): Promise<void> {
+    const hungry = [this.#directories, this.#keys, this.#records].filter((space) => space.isHungry);
+    await Promise.all(hungry.map((space) => space.read()));
   }
 
-  /** A file, unless a directory's record or a file on the way to it hides it. */
-  addFile(path: TreePath, kv: KeyValue, record: KeyValue | undefined): void {
-    if (this.#directories.has(path)) return;
-    const { createdIndex, expires } = readFileFacts(kv, record);
-    this.#files.add(path);
-    if (this.#isOver(expires)) return;
-    const parent = this.#parent(path);
-    if (parent === undefined) return;
-    const node: FileNode = { kind: "file", path, value: kv.value, createdIndex, modifiedIndex: kv.modRevision };
-    parent.children.set(nameOf(path), expires === undefined ? node : { ...node, expires });
+  /** Takes in what was read until more must be (false), the time is up (false; at least one path), or all is (true). */
+  takeUntil(deadline: number): boolean {
+    while (!(this.#directories.isHungry || this.#keys.isHungry || this.#records.isHungry)) {
+      const next = first(first(this.#directories.head, this.#keys.head), this.#records.head);
+      if (next === undefined) return true;
+      this.#take(next);
+      if (performance.now() >= deadline) return false;
+    }
+    return false;
   }
 
-  /** A directory that nothing says but a key below it. */
-  addImplied(path: TreePath): void {
-    if (!this.#directories.has(path) && !this.#files.has(path)) this.#open(path, 0, undefined);
-  }
-
-  nodes(): readonly TreeNode[] {
-    return this.#childrenOf(this.#root);
-  }
-
-  #open(path: TreePath, createdIndex: Revision, expires: number | undefined): OpenDirectory | undefined {
-    const opened = { createdIndex, expires, children: new Map() };
-    const parent = this.#isOver(expires) ? undefined : this.#parent(path);
-    this.#directories.set(path, opened);
-    parent?.children.set(nameOf(path), path);
-    return parent === undefined ? undefined : opened;
-  }
-
-  #parent(path: TreePath): OpenDirectory | undefined {
-    const above = parentOf(path);
-    const known = this.#directories.get(above);
-    if (known !== undefined) return known;
-    return this.#files.has(above) ? undefined : this.#open(above, 0, undefined);
-  }
-
-  #isOver(expires: number | undefined): boolean {
-    return expires !== undefined && expires <= this.#options.now;
-  }
-
-  #childrenOf(directory: OpenDirectory): readonly TreeNode[] {
-    const names = sortNames([...directory.children.keys()]);
-    return names.flatMap((name) => {
-      const child = directory.children.get(name);
-      if (child === undefined) return [];
-      return [typeof child === "string" ? this.#directoryNode(child) : child];
-    });
-  }
-
-  #directoryNode(path: TreePath): TreeNode {
-    const directory = this.#directories.get(path) ?? this.#root;
-    const { createdIndex, expires } = directory;
-    const node = { kind: "directory", path, createdIndex, modifiedIndex: createdIndex } as const;
-    return {
-      ...node,
-      ...(expires === undefined ? {} : { expires }),
-      ...(this.#options.recursive ? { nodes: this.#childrenOf(directory) } : {}),
-    };
+  #take({ path, bytes }: Head): void {
+    const directory = this.#directories.take(bytes);
+    const key = this.#keys.take(bytes);
+    const record = this.#records.take(bytes);
+    const segments = this.#recursive ? [] : segmentsOf(path);
+    if (segments.length <= this.#depth + 1) this.listing.add(path, { directory, key, record });
+    else if (key !== undefined) this.listing.addImplied(childPath(this.#directory, segments[this.#depth] ?? ""), path);
   }
 }
 
-/** UTF-16 puts what lies beyond U+FFFF before U+E000 to U+FFFF, bytes do not; names with such characters are rare. */
-const BEYOND_SIMPLE_ORDER = /[\ud800-\uffff]/;
+/** A path to be seen, and what one space has there. */
+interface Head {
+  readonly path: TreePath;
+  /** The path as bytes: they decide the order. */
+  readonly bytes: Uint8Array;
+  readonly kv: KeyValue;
+}
 
-function sortNames(names: string[]): string[] {
-  if (names.some((name) => BEYOND_SIMPLE_ORDER.test(name))) {
-    return names.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+/** The paths of one space that are to be seen, in the order of their bytes. */
+class SpaceReader {
+  readonly #scan: Scan;
+  readonly #directory: TreePath;
+  #kvs: readonly KeyValue[] = [];
+  #next = 0;
+  #head: Head | undefined;
+
+  constructor({ engine, directory, revision, recursive }: ListOptions, space: Space) {
+    const range = belowRange(space, directory);
+    const skipAt = recursive ? skipHidden(range.key.length) : skipBelowChildren(range.key.length);
+    this.#scan = new Scan({ engine, range, revision, skipAt });
+    this.#directory = directory;
   }
-  return names.sort((a, b) => (a < b ? -1 : 1));
+
+  /** The first that has not been taken; undefined where there is none, or none has been read. */
+  get head(): Head | undefined {
+    return this.#head;
+  }
+
+  /** Whether it must be read before it can be said what comes next. */
+  get isHungry(): boolean {
+    return this.#head === undefined && !this.#scan.isOver;
+  }
+
+  async read(): Promise<void> {
+    this.#kvs = await this.#scan.read();
+    this.#next = 0;
+    this.#advance();
+  }
+
+  /** Takes the head if it is at this path. */
+  take(bytes: Uint8Array): KeyValue | undefined {
+    const head = this.#head;
+    if (head === undefined || (head.bytes !== bytes && compareBytes(head.bytes, bytes) !== 0)) return undefined;
+    this.#advance();
+    return head.kv;
+  }
+
+  #advance(): void {
+    this.#head = undefined;
+    while (this.#head === undefined && this.#next < this.#kvs.length) {
+      const kv = this.#kvs[this.#next++];
+      if (kv !== undefined) this.#head = this.#headOf(kv);
+    }
+  }
+
+  #headOf(kv: KeyValue): Head | undefined {
+    const bytes = spaceOf(kv.key)?.pathBytes;
+    const path = bytes === undefined ? undefined : pathOfKey(bytes);
+    return bytes === undefined || path === undefined || isHidden(path, this.#directory)
+      ? undefined
+      : { path, bytes, kv };
+  }
+}
+
+function first(a: Head | undefined, b: Head | undefined): Head | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return compareBytes(a.bytes, b.bytes) <= 0 ? a : b;
 }

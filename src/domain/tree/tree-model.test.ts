@@ -41,7 +41,7 @@ async function expectSame(tree: Tree, model: Model): Promise<void> {
     expect([...flatten(node)].sort(byPath)).toEqual(wanted.sort(byPath));
     const shallow = await tree.get(looked, { recursive: false, sorted: true });
     const children = wanted.filter(({ path }) => path !== looked && parentOf(parsePath(path)) === looked);
-    const listed = shallow.node.kind === "directory" ? (shallow.node.nodes ?? []) : [];
+    const listed = shallow.node.kind === "directory" ? [...(shallow.node.nodes ?? [])] : [];
     expect(listed.map(showNode)).toEqual(children);
   }
 }

@@ -1,6 +1,6 @@
 /** Walks over a part of the keyspace at one revision, jumping over subtrees that the caller does not want to see. */
 import type { Bytes } from "../../base/bytes.ts";
-import { TREE_SCAN_FIRST_KEYS, TREE_SCAN_LEAST_KEYS, TREE_SCAN_MOST_KEYS } from "../../base/limits.ts";
+import { TREE_SCAN_BYTES, TREE_SCAN_FIRST_KEYS, TREE_SCAN_LEAST_KEYS, TREE_SCAN_MOST_KEYS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
 
@@ -18,18 +18,44 @@ export interface ScanOptions {
   readonly skipAt: (key: Bytes) => number;
 }
 
-/** Every key of the range in key order, but for (most of) those in subtrees that are skipped. */
-export async function* scan({ engine, range, revision, skipAt }: ScanOptions): AsyncGenerator<KeyValue> {
-  let from = range.key;
-  let limit = TREE_SCAN_FIRST_KEYS;
-  for (;;) {
-    const { kvs, more } = await engine.range({ key: from, end: range.end, limit, revision, uncounted: true });
-    yield* kvs;
+/** Every key of the range in key order, but for (most of) those in subtrees that are skipped; read a piece at a time. */
+export class Scan {
+  readonly #options: ScanOptions;
+  #from: Bytes;
+  #limit = TREE_SCAN_FIRST_KEYS;
+  #isOver = false;
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+    this.#from = options.range.key;
+  }
+
+  /** Whether all has been read. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Reads the next piece; it may be empty at the end. */
+  async read(): Promise<readonly KeyValue[]> {
+    const { engine, range, revision, skipAt } = this.#options;
+    const request = { key: this.#from, end: range.end, limit: this.#limit, revision, uncounted: true };
+    const { kvs, more } = await engine.range(request);
     const last = kvs.at(-1);
-    if (!more || last === undefined) return;
+    if (!more || last === undefined) {
+      this.#isOver = true;
+      return kvs;
+    }
     const slash = skipAt(last.key);
-    from = slash === -1 ? successor(last.key) : subtreeEnd(last.key, slash);
-    limit = slash === -1 ? Math.min(limit * 2, TREE_SCAN_MOST_KEYS) : Math.max(limit >> 2, TREE_SCAN_LEAST_KEYS);
+    this.#from = slash === -1 ? successor(last.key) : subtreeEnd(last.key, slash);
+    this.#limit = slash === -1 ? this.#more(kvs) : Math.max(this.#limit >> 2, TREE_SCAN_LEAST_KEYS);
+    return kvs;
+  }
+
+  /** Twice as many, unless their values are large. */
+  #more(kvs: readonly KeyValue[]): number {
+    const bytes = kvs.reduce((sum, { value }) => sum + value.length, 1);
+    const fitting = Math.floor((TREE_SCAN_BYTES / bytes) * kvs.length);
+    return Math.min(this.#limit * 2, TREE_SCAN_MOST_KEYS, Math.max(fitting, TREE_SCAN_LEAST_KEYS));
   }
 }
 

@@ -7,14 +7,15 @@ import { isMusterError } from "../../base/errors.ts";
 import { TREE_SWEEP_BATCH, TREE_SWEEP_LONGEST_SLEEP_MS, TREE_SWEEP_RETRY_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue } from "../../engine/model.ts";
+import { InTurn, type Place } from "./in-turn.ts";
 import type { TreePath } from "./model.ts";
 import { expiryRange, parseExpiryKey } from "./tree-layout.ts";
 
 export interface TreeSweeperOptions {
   readonly engine: Engine;
   readonly clock: Clock;
-  /** Lets a node go if it is still the one that was to go then; resolves with whether it was. */
-  readonly expire: (path: TreePath, expires: number) => Promise<boolean>;
+  /** Lets a node go at its place, if it is still the one that was to go then; resolves with whether it was. */
+  readonly expire: (path: TreePath, expires: number, place: Place) => Promise<boolean>;
   /** Told when a sweep that the timer began has failed; it is tried again. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -74,16 +75,24 @@ export class TreeSweeper {
     return gone;
   }
 
+  /** Side by side, so that they share the syncs of the disk; their writes are handed in in the order of their times. */
   async #sweepBatch(entries: readonly KeyValue[]): Promise<number> {
-    const stale: KeyValue[] = [];
-    for (const entry of entries) {
-      if (this.#closed) break;
-      const due = parseExpiryKey(entry.key);
-      const went = due !== undefined && (await this.#options.expire(due.path, due.expires));
-      if (!went) stale.push(entry);
-    }
+    const inTurn = new InTurn();
+    const sweeps = await Promise.allSettled(entries.map((entry) => this.#sweepOne(entry, inTurn.next())));
+    const stale = entries.filter((_entry, index) => isFalse(sweeps[index]));
     await this.#dropStale(stale);
+    const failed = sweeps.find((sweep) => sweep.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     return entries.length - stale.length;
+  }
+
+  async #sweepOne({ key }: KeyValue, place: Place): Promise<boolean> {
+    try {
+      const due = parseExpiryKey(key);
+      return due !== undefined && (await this.#options.expire(due.path, due.expires, place));
+    } finally {
+      place.leave();
+    }
   }
 
   /** Entries that mean nothing any more: the node went otherwise, or was given another time by v3 or in its parent's end. */
@@ -128,4 +137,8 @@ export class TreeSweeper {
       if (!this.#closed && !isMusterError(error, "closed")) this.#options.onFailure(error);
     }
   }
+}
+
+function isFalse(sweep: PromiseSettledResult<boolean> | undefined): boolean {
+  return sweep?.status === "fulfilled" && !sweep.value;
 }

@@ -1,10 +1,12 @@
 /** The tree's one watch on the engine, and the watches of the tree that it feeds. */
 import { isMusterError } from "../../base/errors.ts";
+import { fairTurns } from "../../base/fair-turns.ts";
 import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
+import { LongLoop } from "../../engine/long-loop.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreeEvent, TreeWatch, TreeWatchRequest } from "./model.ts";
-import { type Change, decodeChange, expiriesIn } from "./tree-decode.ts";
+import { type Change, decodeChange, expiryIn } from "./tree-decode.ts";
 import { clearedError } from "./tree-errors.ts";
 import { concerns, type Interest, type Subscription, WatchHub } from "./watch-hub.ts";
 
@@ -44,12 +46,18 @@ export class TreeWatcher {
    * Begins a watch. Nothing after its `index` is missed: what the engine has told meanwhile is in the history, the rest
    * comes. Error: `eventIndexCleared`.
    */
-  async watch({ path, recursive, waitIndex = 0, recentOnly = false }: TreeWatchRequest): Promise<TreeWatch> {
+  async watch({
+    path,
+    recursive,
+    waitIndex = 0,
+    recentOnly = false,
+    owner = path,
+  }: TreeWatchRequest): Promise<TreeWatch> {
     const { revision: index, compactRevision } = await this.#options.engine.status();
     const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
-    if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest));
+    if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest), owner);
     if (recentOnly || interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
-    return this.#watchFromEngine(interest);
+    return this.#watchFromEngine(interest, owner);
   }
 
   async close(): Promise<void> {
@@ -61,7 +69,7 @@ export class TreeWatcher {
   }
 
   /** What is older than the memory's events comes from the engine, up to what the memory had when the watch was made. */
-  #watchFromEngine(interest: Interest): TreeWatch {
+  #watchFromEngine(interest: Interest, owner: string): TreeWatch {
     const { engine } = this.#options;
     const until = this.#hub.history.newestIndex;
     const live = this.#hub.subscribe({ ...interest, from: until + 1 });
@@ -76,7 +84,7 @@ export class TreeWatcher {
       async *[Symbol.asyncIterator]() {
         try {
           yield* readPast({ engine, past, until, interest });
-          yield* live.events;
+          yield* inTurn(live, owner);
         } finally {
           close();
         }
@@ -105,8 +113,13 @@ export class TreeWatcher {
   }
 
   async #take(change: Change): Promise<void> {
-    this.#hub.publish(change.revision, await decodeChange(this.#options.engine, change));
-    for (const expires of expiriesIn(change)) this.#options.onExpiry(expires);
+    await this.#hub.publish(change.revision, await decodeChange(this.#options.engine, change));
+    const loop = new LongLoop();
+    for (const event of change.events) {
+      if (loop.isDue()) await loop.pause();
+      const expires = expiryIn(event);
+      if (expires !== undefined) this.#options.onExpiry(expires);
+    }
   }
 
   async #beginAnew(): Promise<void> {
@@ -136,23 +149,32 @@ async function* readPast(options: {
   for await (const message of past) {
     if (message.kind !== "events") continue;
     if (message.revision > until) return;
+    const loop = new LongLoop();
     for (const decoded of await decodeChange(engine, message)) {
+      if (loop.isDue()) await loop.pause();
       if (concerns(interest, decoded)) yield decoded.event;
     }
     if (message.revision === until) return;
   }
 }
 
-function asWatch(index: Revision, subscription: Subscription): TreeWatch {
+function asWatch(index: Revision, subscription: Subscription, owner: string): TreeWatch {
   return {
     index,
     close: () => subscription.close(),
-    async *[Symbol.asyncIterator]() {
-      try {
-        yield* subscription.events;
-      } finally {
-        subscription.close();
-      }
-    },
+    [Symbol.asyncIterator]: () => inTurn(subscription, owner),
   };
+}
+
+/** One event may concern thousands who wait: they are told in turns, and others are served in between. */
+async function* inTurn(subscription: Subscription, owner: string): AsyncGenerator<TreeEvent> {
+  try {
+    for await (const event of subscription.events) {
+      const turn = fairTurns.enter(owner);
+      if (turn !== undefined) await turn;
+      yield event;
+    }
+  } finally {
+    subscription.close();
+  }
 }

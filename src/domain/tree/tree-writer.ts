@@ -7,6 +7,7 @@ import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
+import type { Place } from "./in-turn.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
 import type { Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
@@ -24,12 +25,16 @@ export interface TreeWriterOptions {
   readonly clock: Clock;
   /** Lets all nodes go whose time has come, before a write that needs to know. */
   readonly sweep: () => Promise<unknown>;
+  /** Told of each node that went because its time was over. */
+  readonly onExpired: () => void;
 }
 
 /** What one attempt of a write knows of those before it. */
 interface Attempt {
   readonly command: WriteCommand;
   readonly rider: Rider | undefined;
+  /** Where it has to come before it writes anything. */
+  readonly place?: Place | undefined;
   /** The last in-order name tried, so that a name that somebody chose is not tried for ever. */
   lastGuess: Revision;
   guesses: number;
@@ -98,6 +103,7 @@ export class TreeWriter {
     const { engine } = this.#options;
     const { command } = attempt;
     const located = await this.#locate(command.path);
+    await attempt.place?.come();
     if (located === undefined || (await this.#clearWay(command, located))) return undefined;
     try {
       if (command.kind === "createInOrder") return planInOrder(attempt, command, located);
@@ -131,15 +137,21 @@ export class TreeWriter {
     return true;
   }
 
-  /** Lets a node go if it is still the one that was to go then; resolves with whether it was. */
-  async expire(path: TreePath, expires: number): Promise<boolean> {
+  /**
+   * Lets a node go if it is still the one that was to go then; resolves with whether it was. With a `place` it writes
+   * nothing before it has come to it, and leaves it when its write is handed in; the caller leaves it in any case.
+   */
+  async expire(path: TreePath, expires: number, place?: Place): Promise<boolean> {
     try {
       const rider: Rider = async ({ prevNode }) => {
         if (prevNode?.expires !== expires) throw pathError("nodeNotFound", path, 0);
+        // The engine is given the write in the very next step of this task: whoever comes next is behind it.
+        place?.leave();
         return { compares: [], operations: [] };
       };
       // Not through the queue: the write that it makes way for may hold its place there.
-      await this.#persist({ command: { kind: "expire", path }, rider, lastGuess: 0, guesses: 0 });
+      await this.#persist({ command: { kind: "expire", path }, rider, place, lastGuess: 0, guesses: 0 });
+      this.#options.onExpired();
       return true;
     } catch (error) {
       // Somebody else let it go, or gave it another time: then this entry of the index means nothing any more.

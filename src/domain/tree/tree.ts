@@ -4,9 +4,9 @@ import { isMusterError } from "../../base/errors.ts";
 import { MAX_KEY_BYTES } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type {
+  GetOptions,
   Rider,
   TreeEvent,
-  TreeNode,
   TreePath,
   TreeReading,
   TreeStore,
@@ -31,6 +31,8 @@ export interface TreeOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly log: TreeLog;
+  /** Told of each node that this process has let go because its time was over. */
+  readonly onExpired?: () => void;
 }
 
 export class Tree implements TreeStore {
@@ -42,12 +44,12 @@ export class Tree implements TreeStore {
 
   /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
   static async open(options: TreeOptions): Promise<Tree> {
-    const { engine, clock, log } = options;
-    const writer = new TreeWriter({ engine, clock, sweep: () => sweeper.sweep() });
+    const { engine, clock, log, onExpired = () => undefined } = options;
+    const writer = new TreeWriter({ engine, clock, sweep: () => sweeper.sweep(), onExpired });
     const sweeper = new TreeSweeper({
       engine,
       clock,
-      expire: (path, expires) => writer.expire(path, expires),
+      expire: (path, expires, place) => writer.expire(path, expires, place),
       onFailure: (err) => log.warn({ err }, "Nodes whose time has come could not be let go; trying again"),
     });
     const watcher = await TreeWatcher.start({
@@ -71,7 +73,7 @@ export class Tree implements TreeStore {
   }
 
   /** Reads a node; a directory with its children, or (recursive) all below it. They come in byte order anyway. */
-  async get(path: TreePath, options: { readonly recursive: boolean; readonly sorted: boolean }): Promise<TreeReading> {
+  async get(path: TreePath, options: GetOptions): Promise<TreeReading> {
     try {
       return await this.#get(path, options);
     } catch (error) {
@@ -81,7 +83,7 @@ export class Tree implements TreeStore {
     }
   }
 
-  async #get(path: TreePath, { recursive }: { readonly recursive: boolean }): Promise<TreeReading> {
+  async #get(path: TreePath, { recursive, isAbandoned }: GetOptions): Promise<TreeReading> {
     const now = this.#clock.now();
     const located = await this.#locate(cutPath(path, MAX_KEY_BYTES));
     const { target, revision: index } = located;
@@ -90,8 +92,8 @@ export class Tree implements TreeStore {
     if (target.kind === "missing") throw pathError("nodeNotFound", await firstMissing(this.#engine, located), index);
     const node = nodeOf(target);
     if (node.kind === "file") return { node, index };
-    const list = { engine: this.#engine, directory: path, revision: index, recursive, now };
-    const nodes: readonly TreeNode[] = await listDirectory(list);
+    const list = { engine: this.#engine, directory: path, revision: index, recursive, now, isAbandoned };
+    const nodes = await listDirectory(list);
     return { node: { ...node, nodes }, index };
   }
 

@@ -1,6 +1,7 @@
 /** Tells events to those who wait for them; who waits for another path costs an event nothing. */
 import { MusterError } from "../../base/errors.ts";
-import { TREE_WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
+import { TREE_HISTORY_EVENTS, TREE_WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
+import { LongLoop } from "../../engine/long-loop.ts";
 import type { Revision } from "../../engine/model.ts";
 import { EventHistory } from "./event-history.ts";
 import type { TreeEvent, TreePath } from "./model.ts";
@@ -52,11 +53,18 @@ export class WatchHub {
     return { events: queue, close: () => this.#unsubscribe(subscriber) };
   }
 
-  /** Takes in the events of a revision and tells them. */
-  publish(revision: Revision, events: readonly DecodedEvent[]): void {
+  /**
+   * Takes in the events of a revision and tells them: at once, but for more than the history keeps. Whoever subscribes
+   * while those are told finds none of them in it, and asks from the next revision on.
+   */
+  async publish(revision: Revision, events: readonly DecodedEvent[]): Promise<void> {
     this.#history.add(revision, events);
     if (this.#subscribers.size === 0) return;
-    for (const decoded of events) this.#tell(decoded);
+    const loop = events.length > TREE_HISTORY_EVENTS ? new LongLoop() : undefined;
+    for (const decoded of events) {
+      if (loop?.isDue() === true) await loop.pause();
+      this.#tell(decoded);
+    }
   }
 
   /** Ends every watch with an error, and begins anew at a revision: events have been missed. */
@@ -74,11 +82,25 @@ export class WatchHub {
 
   #tell(decoded: DecodedEvent): void {
     const { path } = decoded.event.node;
-    const places = [ROOT, ...ancestorsOf(path), path, ...decoded.removed];
-    for (const place of new Set(places)) {
-      for (const { interest, queue } of this.#subscribers.get(place) ?? []) {
-        if (decoded.event.index >= interest.from && concerns(interest, decoded)) queue.push(decoded.event);
-      }
+    const places = new Set([ROOT, ...ancestorsOf(path), path]);
+    for (const place of places) this.#tellAt(place, decoded);
+    for (const place of this.#watchedIn(decoded.removed)) {
+      if (!places.has(place)) this.#tellAt(place, decoded);
+    }
+  }
+
+  #tellAt(place: TreePath, decoded: DecodedEvent): void {
+    for (const { interest, queue } of this.#subscribers.get(place) ?? []) {
+      if (decoded.event.index >= interest.from && concerns(interest, decoded)) queue.push(decoded.event);
+    }
+  }
+
+  /** The paths that somebody watches, found by going through the fewer: a delete may take a million away. */
+  *#watchedIn(removed: ReadonlySet<TreePath>): Generator<TreePath> {
+    const [fewer, more] =
+      removed.size < this.#subscribers.size ? [removed, this.#subscribers] : [this.#subscribers, removed];
+    for (const path of fewer.keys()) {
+      if (more.has(path)) yield path;
     }
   }
 

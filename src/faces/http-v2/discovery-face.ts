@@ -3,6 +3,7 @@
  * transcripts in test/conformance show), for nodes that boot, and for the people who want to know what this is.
  */
 import type { Clock } from "../../base/clock.ts";
+import { fairTurns } from "../../base/fair-turns.ts";
 import type { HealthProbe } from "../../domain/health-probe.ts";
 import type { Origin } from "../../domain/registry/origin.ts";
 import type { Registry } from "../../domain/registry/registry.ts";
@@ -67,6 +68,8 @@ export class DiscoveryFace implements HttpFace {
     const { response, request } = exchange;
     const token = await this.#tokenOf(path);
     if (token === undefined) return answerNotFound(response);
+    const turn = fairTurns.enter(token);
+    if (turn !== undefined) await turn;
     if (!METHODS.has(request.method ?? "")) return answerMethodNotAllowed(response, [...METHODS].join(","));
     const { registry, clock, clusterId } = this.#options;
     const { address, host, connection } = exchange.peer;

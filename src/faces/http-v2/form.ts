@@ -42,7 +42,8 @@ function isForm(contentType: string | undefined): boolean {
   return contentType?.split(";", 1)[0]?.trim().toLowerCase() === FORM_TYPE;
 }
 
-async function readBody({ request, maxBodyBytes = V2_BODY_BYTES }: Exchange): Promise<Bytes> {
+/** The whole body, in bytes. Error: `tooLarge`. */
+export async function readBody({ request, maxBodyBytes = V2_BODY_BYTES }: Exchange): Promise<Bytes> {
   const declared = Number(request.headers["content-length"] ?? 0);
   const chunks: Bytes[] = [];
   let size = 0;

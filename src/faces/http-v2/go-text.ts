@@ -16,14 +16,18 @@ function replaceEachByte(bytes: Bytes): Bytes {
   let length = 0;
   for (let place = 0; place < bytes.length; ) {
     const size = characterSize(bytes, place);
-    if (size === 0) {
-      sound.set(REPLACEMENT_BYTES, length);
-      length += REPLACEMENT_BYTES.length;
-    }
+    if (size === 0) length = append(sound, length, REPLACEMENT_BYTES);
     for (const end = place + size; place < end; place++) sound[length++] = bytes[place] ?? 0;
     if (size === 0) place++;
   }
   return sound.subarray(0, length);
+}
+
+/** Puts a few bytes behind `length` others, and gives the new length. Byte by byte: `set` takes longer for so few. */
+function append(bytes: Uint8Array, length: number, few: Bytes): number {
+  let end = length;
+  for (let place = 0; place < few.length; place++) bytes[end++] = few[place] ?? 0;
+  return end;
 }
 
 /** The least code point that a character of so many bytes may have: one that needs fewer is no UTF-8. */
@@ -67,8 +71,7 @@ function escapeBytes(quoted: Bytes): Bytes {
     if (found === undefined) {
       escaped[length++] = quoted[place++] ?? 0;
     } else {
-      escaped.set(found.bytes, length);
-      length += found.bytes.length;
+      length = append(escaped, length, found.bytes);
       place += found.size;
     }
   }

@@ -4,8 +4,9 @@ import type { Clock } from "../../base/clock.ts";
 import type { MusterError } from "../../base/errors.ts";
 import type { TreeEvent, TreeReading } from "../../domain/tree/model.ts";
 import type { Revision } from "../../engine/model.ts";
+import { turns } from "../../engine/turns.ts";
 import { toV2Error } from "./v2-errors.ts";
-import { errorJson, eventJson, readingJson } from "./v2-json.ts";
+import { errorJson, eventJson, readingPieces } from "./v2-json.ts";
 
 export interface V2AnswerOptions {
   readonly clock: Clock;
@@ -18,13 +19,51 @@ const ALLOWED_METHODS = "HEAD,GET,PUT,POST,DELETE";
 /** There is no raft here, so there are no elections either: the term never changes. */
 const RAFT_TERM = "2";
 
-/** 200 with action get. */
-export function answerReading(
+/**
+ * 200 with action get. A long one goes out in pieces, each made in a turn of its own when the one before is on its way,
+ * so that neither others nor memory feel how long it is. Resolves when all is written or the client has gone.
+ */
+export async function answerReading(
   response: ServerResponse,
   { node, index }: TreeReading,
   { clock, clusterId }: V2AnswerOptions,
-): void {
-  writeJson(response, { status: 200, headers: storeHeaders(index, clusterId), json: readingJson(node, clock.now()) });
+): Promise<void> {
+  const pieces = readingPieces(node, { now: clock.now() });
+  const headers = storeHeaders(index, clusterId);
+  const first = pieces.next();
+  if (first.done === true) return writeJson(response, { status: 200, headers, json: first.value });
+  response.writeHead(200, { ...headers, "Content-Type": "application/json" });
+  // Whoever asks for the headers only gets no length with them, as from Go's server.
+  if (response.req.method === "HEAD") response.end();
+  else await writePieces(response, first.value, pieces);
+}
+
+async function writePieces(response: ServerResponse, first: string, rest: Generator<string, string>): Promise<void> {
+  let hasRoom = response.write(first);
+  while (!response.destroyed) {
+    if (!hasRoom) await hasRoomOrClosed(response);
+    await turns.next();
+    const { done, value } = rest.next();
+    if (done === true) {
+      response.end(value);
+      return;
+    }
+    hasRoom = response.write(value);
+  }
+}
+
+/** Not by the exchange's signal: it ends waits when the service stops, where an answer under way gets time to finish. */
+function hasRoomOrClosed(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.once("drain", done);
+    response.once("close", done);
+  });
 }
 
 /** 201 where the write made a node, else 200. */

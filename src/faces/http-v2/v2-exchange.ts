@@ -43,12 +43,19 @@ async function answerRequest(options: V2Exchange, request: V2Request): Promise<v
   const { store, exchange } = options;
   switch (request.kind) {
     case "get":
-      return answerReading(exchange.response, await store.get(request.path, request), options);
+      return answerGet(options, request);
     case "write":
       return answerEvent(exchange.response, await store.write(request.command), options);
     case "wait":
       return answerWait(options, request);
   }
+}
+
+async function answerGet(options: V2Exchange, request: Extract<V2Request, { kind: "get" }>): Promise<void> {
+  const { recursive, sorted } = request;
+  const { response } = options.exchange;
+  const isAbandoned = () => response.destroyed;
+  return answerReading(response, await options.store.get(request.path, { recursive, sorted, isAbandoned }), options);
 }
 
 async function answerWait(options: V2Exchange, request: Extract<V2Request, { kind: "wait" }>): Promise<void> {

@@ -2,13 +2,28 @@
  * v2's JSON, byte for byte as Go's encoding/json writes etcd's structs: their order of fields, what they omit when it
  * is empty, and the escapes of <, > and &.
  */
+import { V2_ANSWER_PIECE_CHARS } from "../../base/limits.ts";
 import type { FileNode, TreeEvent, TreeNode } from "../../domain/tree/model.ts";
 import { ROOT } from "../../domain/tree/tree-path.ts";
 import { goQuoted, goText } from "./go-text.ts";
 
-/** An answer to a get. `now`: ms since 1970, from which times to live are counted. */
-export function readingJson(node: TreeNode, now: number): string {
-  return `{"action":"get","node":${nodeJson(node, { now, bare: false })}}\n`;
+/**
+ * An answer to a get, in pieces: each ends with the node that brings it to `pieceChars` characters; the last one, of
+ * any length, is what the generator returns. `now`: ms since 1970, from which times to live are counted.
+ */
+export function* readingPieces(
+  node: TreeNode,
+  { now, pieceChars = V2_ANSWER_PIECE_CHARS }: { readonly now: number; readonly pieceChars?: number },
+): Generator<string, string> {
+  let piece = '{"action":"get","node":';
+  for (const part of partsOf(node, now)) {
+    if (piece.length >= pieceChars) {
+      yield piece;
+      piece = "";
+    }
+    piece += part;
+  }
+  return `${piece}}\n`;
 }
 
 /** An event, as the answer to a write or to a wait. */
@@ -36,29 +51,63 @@ export function goTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.?0*Z$/, "Z");
 }
 
-/** `bare`: of a node that has gone the value is not shown. */
+interface OpenDirectory {
+  readonly nodes: Iterator<TreeNode>;
+  /** The fields behind its nodes. */
+  readonly end: string;
+  hasNodes: boolean;
+}
+
+/** A node with all that is in it, piece by piece; not by recursion, as directories may lie very deep. */
+function* partsOf(root: TreeNode, now: number): Generator<string> {
+  const open: OpenDirectory[] = [];
+  yield beginNode(root, open, now);
+  for (let directory = open.at(-1); directory !== undefined; directory = open.at(-1)) {
+    const next = directory.nodes.next();
+    if (next.done === true) {
+      open.pop();
+      yield `${directory.hasNodes ? "]" : ""}${directory.end}}`;
+    } else {
+      const before = directory.hasNodes ? "," : ',"nodes":[';
+      directory.hasNodes = true;
+      yield before + beginNode(next.value, open, now);
+    }
+  }
+}
+
+/** A file, or the beginning of a directory that is then open. */
+function beginNode(node: TreeNode, open: OpenDirectory[], now: number): string {
+  if (node.kind === "file" || node.nodes === undefined) return nodeJson(node, { now, bare: false });
+  const end = indexFields(node);
+  open.push({ nodes: node.nodes[Symbol.iterator](), end, hasNodes: false });
+  return `{${mainFields(node, { now, bare: false })}`;
+}
+
+/** A node alone. `bare`: of a node that has gone the value is not shown. */
 function nodeJson(node: TreeNode, options: { readonly now: number; readonly bare: boolean }): string {
-  const key = node.path === ROOT ? "" : `"key":${goQuoted(node.path)},`;
-  const content = node.kind === "file" ? valueField(node, options.bare) : '"dir":true,';
+  const fields = mainFields(node, options) + indexFields(node);
+  return `{${fields.startsWith(",") ? fields.slice(1) : fields}}`;
+}
+
+function mainFields(node: TreeNode, options: { readonly now: number; readonly bare: boolean }): string {
+  const key = node.path === ROOT ? "" : `"key":${goQuoted(node.path)}`;
+  const content = node.kind === "file" ? valueField(node, options.bare) : ',"dir":true';
   const expiry = node.expires === undefined ? "" : expiryFields(node.expires, options.now);
-  const nodes = node.kind === "directory" ? nodesField(node.nodes, options.now) : "";
-  const modified = node.modifiedIndex === 0 ? "" : `"modifiedIndex":${node.modifiedIndex},`;
-  const created = node.createdIndex === 0 ? "" : `"createdIndex":${node.createdIndex},`;
-  return `{${(key + content + expiry + nodes + modified + created).slice(0, -1)}}`;
+  return key === "" ? (content + expiry).slice(1) : key + content + expiry;
+}
+
+function indexFields({ createdIndex, modifiedIndex }: TreeNode): string {
+  const modified = modifiedIndex === 0 ? "" : `,"modifiedIndex":${modifiedIndex}`;
+  return createdIndex === 0 ? modified : `${modified},"createdIndex":${createdIndex}`;
 }
 
 function valueField({ value }: FileNode, bare: boolean): string {
-  return bare ? "" : `"value":${goQuoted(goText(value))},`;
+  return bare ? "" : `,"value":${goQuoted(goText(value))}`;
 }
 
 function expiryFields(expires: number, now: number): string {
   const ttl = Math.ceil((expires - now) / 1000);
-  return `"expiration":"${goTime(expires)}",${ttl === 0 ? "" : `"ttl":${ttl},`}`;
-}
-
-function nodesField(nodes: readonly TreeNode[] | undefined, now: number): string {
-  if (nodes === undefined || nodes.length === 0) return "";
-  return `"nodes":[${nodes.map((node) => nodeJson(node, { now, bare: false })).join(",")}],`;
+  return `,"expiration":"${goTime(expires)}"${ttl === 0 ? "" : `,"ttl":${ttl}`}`;
 }
 
 function asNamed({ path, createdIndex, modifiedIndex }: TreeNode): FileNode {

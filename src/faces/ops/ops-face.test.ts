@@ -17,26 +17,28 @@ async function serve(probe: () => Promise<void>): Promise<string> {
 }
 
 describe("OpsFace", () => {
-  test("OpsFace: /health is true in etcd's words where the store can write", async () => {
+  test("OpsFace: /health is true in etcd's words and type where the store can write", async () => {
     const answer = await fetch(`${await serve(() => Promise.resolve())}/health`);
     expect([answer.status, answer.headers.get("content-type"), await answer.text()]).toEqual([
-      200,
-      "application/json",
-      '{"health":"true"}',
+      ...[200, "text/plain; charset=utf-8", '{"health": "true"}'],
     ]);
   });
 
-  test("OpsFace: /health is 503 with the reason where it cannot", async () => {
-    const answer = await fetch(`${await serve(() => Promise.reject(new Error("the disk is full")))}/health`);
-    expect([answer.status, await answer.text()]).toEqual([503, '{"health":"false","reason":"the disk is full"}']);
+  test("OpsFace: /health is 503 with the reason, in JSON, where it cannot", async () => {
+    const answer = await fetch(`${await serve(() => Promise.reject(new Error('the "disk" is full')))}/health`);
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toEqual({ health: "false", reason: 'the "disk" is full' });
   });
 
-  test("OpsFace: HEAD has no body; other methods are refused", async () => {
+  test("OpsFace: /health takes GET alone, as etcd's", async () => {
     const url = `${await serve(() => Promise.resolve())}/health`;
-    const head = await fetch(url, { method: "HEAD" });
-    expect([head.status, await head.text()]).toEqual([200, ""]);
-    const post = await fetch(url, { method: "POST" });
-    expect([post.status, post.headers.get("allow")]).toEqual([405, "GET"]);
+    for (const method of ["HEAD", "POST", "PUT", "DELETE"]) {
+      const answer = await fetch(url, { method });
+      const { status, headers } = answer;
+      expect([method, status, headers.get("allow"), headers.get("content-type"), await answer.text()]).toEqual([
+        ...[method, 405, "GET", "text/plain; charset=utf-8", method === "HEAD" ? "" : "Method Not Allowed\n"],
+      ]);
+    }
   });
 
   test("OpsFace: other paths are not its own", async () => {

@@ -2,6 +2,9 @@
 import type { HealthProbe } from "../../domain/health-probe.ts";
 import type { Exchange, HttpFace } from "../face.ts";
 
+/** As etcd 2.3.8, which lets Go guess the type of what it sends. */
+const PLAIN = "text/plain; charset=utf-8";
+
 /** Serves the client listener; the public listener's face answers /health from the same probe. */
 export class OpsFace implements HttpFace {
   readonly name = "ops";
@@ -16,13 +19,14 @@ export class OpsFace implements HttpFace {
   }
 
   async handle({ request, response }: Exchange): Promise<void> {
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.writeHead(405, { Allow: "GET" }).end("Method Not Allowed\n");
+    if (request.method !== "GET") {
+      response.writeHead(405, { Allow: "GET", "Content-Type": PLAIN }).end("Method Not Allowed\n");
       return;
     }
     const health = await this.#probe.check();
-    const body = JSON.stringify(health.ok ? { health: "true" } : { health: "false", reason: health.reason });
-    const headers = { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
+    // The space behind the colon is etcd 2.3.8's: there are scripts that look for the text.
+    const body = health.ok ? '{"health": "true"}' : `{"health": "false", "reason": ${JSON.stringify(health.reason)}}`;
+    const headers = { "Content-Type": PLAIN, "Content-Length": Buffer.byteLength(body) };
     response.writeHead(health.ok ? 200 : 503, headers).end(body);
   }
 }
