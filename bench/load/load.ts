@@ -1,0 +1,55 @@
+/** The load generator, in a process of its own so that it shares no thread with what is measured. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { benchScript } from "../lib/project.ts";
+import {
+  type HttpJob,
+  type HttpResult,
+  httpResult,
+  type Job,
+  reply,
+  type WakeJob,
+  type WakeResult,
+  wakeResult,
+} from "./jobs.ts";
+
+export class Load implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<never>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#ended = once(child, "exit").then(() => {
+      throw new Error("the load generator ended");
+    });
+    // Nobody need be waiting when it does.
+    this.#ended.catch(() => undefined);
+  }
+
+  static async start(): Promise<Load> {
+    const child = fork(benchScript("load/load-main"));
+    await once(child, "spawn");
+    return new Load(child);
+  }
+
+  async http(job: Omit<HttpJob, "kind">): Promise<HttpResult> {
+    return httpResult.parse(await this.#run({ ...job, kind: "http" }));
+  }
+
+  async wake(job: Omit<WakeJob, "kind">): Promise<WakeResult> {
+    return wakeResult.parse(await this.#run({ ...job, kind: "wake" }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.connected) this.#child.disconnect();
+    await this.#ended.catch(() => undefined);
+  }
+
+  async #run(job: Job): Promise<unknown> {
+    if (this.#child.connected) this.#child.send(job);
+    const [message] = await Promise.race([once(this.#child, "message"), this.#ended]);
+    const answer = reply.parse(message);
+    if ("error" in answer) throw new Error(`the load generator failed: ${answer.error}`);
+    return answer.result;
+  }
+}
