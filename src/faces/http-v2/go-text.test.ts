@@ -9,7 +9,7 @@ const SOON_WALKS = 20;
 
 function walkMs(): number {
   const bytes = Buffer.alloc(V2_BODY_BYTES, 1);
-  return fastest(() => expect(bytes.findLastIndex((byte) => byte === 2)).toBe(-1));
+  return fastest(() => expect(bytes.reduce((sum, byte) => sum + byte)).toBe(V2_BODY_BYTES));
 }
 
 function fastest(work: () => void): number {
