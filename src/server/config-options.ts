@@ -107,7 +107,9 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
     placeholder: "DURATION",
     takes: `a duration ${DURATION_TAKES}, or 0 for no automatic compaction`,
     default: formatDuration(COMPACTION_KEEP_MS),
-    help: "history of this length is kept, or of --auto-compaction-revisions, whichever is more; 0: all of it",
+    help:
+      "history of this length is kept, or of --auto-compaction-revisions, whichever is more, but no more than 64 MiB " +
+      "or half of what lives; 0: all of it",
   },
   "auto-compaction-revisions": {
     placeholder: "COUNT",
