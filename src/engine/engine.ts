@@ -4,7 +4,7 @@
  * Where an implementation and etcd differ, etcd is right.
  *
  * Errors are MusterErrors. Any call may reject with `closed`, and one that writes with `storeUnavailable` (then the
- * outcome is: not applied). Results, and the bytes in them, are read only: they may be shared, as events are by all
+ * outcome is: not applied); so may one that reads, and a watch that is behind, while the store cannot even be opened. Results, and the bytes in them, are read only: they may be shared, as events are by all
  * watches that are told of them. Arguments must not be changed until the call is done.
  */
 import type {

@@ -24,6 +24,11 @@ export class LeaseTable {
     this.#monotonic = monotonic;
   }
 
+  /** Whether there is such a lease, though its time may be over. */
+  has(id: LeaseId): boolean {
+    return this.#leases.has(id);
+  }
+
   /** Starts a lease, or starts it over, with its full time; `ttl` in s. */
   start(id: LeaseId, ttl: number): void {
     this.#leases.set(id, { ttl, deadline: this.#monotonic() + ttl * 1000 });

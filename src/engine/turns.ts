@@ -5,22 +5,34 @@ import { READ_SLICE_MS } from "../base/limits.ts";
  * longer together. So whatever else is asked waits for two slices, however many read.
  */
 export class Turns {
+  readonly #monotonic: () => number;
   readonly #waiting: (() => void)[] = [];
+  /** Reads that are to begin in a later turn, as this one's time for beginnings is spent. */
+  readonly #beginnings: (() => void)[] = [];
   #spentMs = 0;
 
-  /** Whether reads that began in this turn have taken so long together that the next one has to begin in a later turn. */
-  get isSpent(): boolean {
-    return this.#spentMs >= READ_SLICE_MS;
+  /** `monotonic` tells the time in ms and never jumps. */
+  constructor(monotonic: () => number = () => performance.now()) {
+    this.#monotonic = monotonic;
   }
 
-  /** Notes what the beginning of a read took in this turn. */
-  spend(ms: number): void {
-    if (ms > 0 && this.#spentMs === 0) {
-      setImmediate(() => {
-        this.#spentMs = 0;
-      });
+  /**
+   * Does the first work of a read, which must be short: at once where the turn has time left, else in a later turn, after
+   * those who came before. Whoever reads again and again waits behind all others each time.
+   */
+  begin<T>(work: () => T): T | Promise<T> {
+    if (this.#beginnings.length === 0 && this.#spentMs < READ_SLICE_MS) {
+      return this.#spend(work);
     }
-    this.#spentMs += ms;
+    return new Promise((resolve, reject) => {
+      this.#beginnings.push(() => {
+        try {
+          resolve(this.#spend(work));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
   }
 
   /** Resolves in a turn that nobody else here has. */
@@ -32,6 +44,26 @@ export class Turns {
       }
     });
   }
+
+  #spend<T>(work: () => T): T {
+    const began = this.#monotonic();
+    try {
+      return work();
+    } finally {
+      const ms = this.#monotonic() - began;
+      if (ms > 0 && this.#spentMs === 0) {
+        setImmediate(this.#startTurn);
+      }
+      this.#spentMs += ms;
+    }
+  }
+
+  readonly #startTurn = (): void => {
+    this.#spentMs = 0;
+    while (this.#spentMs < READ_SLICE_MS && this.#beginnings.length > 0) {
+      this.#beginnings.shift()?.();
+    }
+  };
 
   #give(): void {
     this.#waiting.shift()?.();

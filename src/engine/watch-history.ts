@@ -28,8 +28,8 @@ export interface HistoryPiece {
 /** Where changes are found again that are no longer in memory. */
 export interface WatchHistory {
   /**
-   * Reads a bounded piece, at once. Only a revision that takes too long for that is split. Errors: `compacted` (details.compactRevision) where
-   * `from` is forgotten; `storeUnavailable`.
+   * Reads a bounded piece at once, but for a store that has to be opened anew first. Only a revision that takes too long
+   * for that is split. Errors: `compacted` (details.compactRevision) where `from` is forgotten; `storeUnavailable`.
    */
-  read(request: HistoryRequest): HistoryPiece;
+  read(request: HistoryRequest): Promise<HistoryPiece>;
 }

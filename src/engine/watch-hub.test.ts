@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { NO_BYTES, prefixEnd, utf8 } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
 import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
@@ -17,14 +17,17 @@ class World {
   readonly hub: WatchHub;
   readonly log: RevisionEvents[] = [];
   readonly reads: Pick<HistoryRequest, "from" | "to">[] = [];
+  /** What a read of history waits for. */
+  ready: Promise<unknown> = Promise.resolve();
   compactRevision = 0;
   #revision = 1;
 
   constructor(piece = 100) {
     this.hub = new WatchHub(
       {
-        read: ({ from, to, wants }) => {
+        read: async ({ from, to, wants }) => {
           this.reads.push({ from, to });
+          await this.ready;
           if (from < this.compactRevision) {
             throw new MusterError("compacted", "gone", { details: { compactRevision: this.compactRevision } });
           }
@@ -189,6 +192,36 @@ describe("WatchHub: behind", () => {
     world.put("k");
     expect(await take(watch[Symbol.asyncIterator](), 4)).toEqual([2, 3, 4, 5]);
     expect(await take(future[Symbol.asyncIterator](), 1)).toEqual([5]);
+  });
+
+  it("watch: what is published while history waits for the store is not missed", async () => {
+    const world = new World();
+    world.put("k");
+    let open = () => {};
+    world.ready = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const taken = take(world.watch({ ...K, startRevision: 2 })[Symbol.asyncIterator](), 3);
+    await vi.waitFor(() => expect(world.reads).toHaveLength(1));
+    world.put("k");
+    world.put("other");
+    world.put("k");
+    open();
+    expect(await taken).toEqual([2, 3, 5]);
+  });
+
+  it("close: ends a watch of which the history cannot be read any more", async () => {
+    const world = new World();
+    world.put("k");
+    let fail = (_reason: Error) => {};
+    world.ready = new Promise((_resolve, reject) => {
+      fail = reject;
+    });
+    const taken = take(world.watch({ ...K, startRevision: 2 })[Symbol.asyncIterator](), 1);
+    await vi.waitFor(() => expect(world.reads).toHaveLength(1));
+    world.hub.close();
+    fail(new Error("the store is closed"));
+    expect(await taken).toEqual([]);
   });
 
   it("watch: of many that are behind, one reads in a turn of the event loop", async () => {

@@ -1,4 +1,5 @@
 /** One watch: a bounded queue while its reader keeps up, a place in history while it does not. */
+import type { Bytes } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
 import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
@@ -117,7 +118,7 @@ export class Watcher implements Watch {
           // One slice a turn, whoever's: else many watches that are behind would hold the event loop together.
           await turns.next();
           if (!this.#closed) {
-            this.#readHistory(this.#behindFrom);
+            await this.#readHistory(this.#behindFrom);
           }
         } else if (this.#wantsProgress) {
           this.#wantsProgress = false;
@@ -149,23 +150,34 @@ export class Watcher implements Watch {
   }
 
   /**
-   * Goes on in history by one piece. Nothing can be offered meanwhile, as the piece is read at once. A revision that
-   * comes in several pieces is kept until it is whole.
+   * Goes on in history by one piece. What is offered meanwhile is read after it. A revision that comes in several pieces
+   * is kept until it is whole.
    */
-  #readHistory(from: Revision): void {
+  async #readHistory(from: Revision): Promise<void> {
     const { request, history, published } = this.#options;
-    const to = published();
-    const piece = history.read({ from, fromSub: this.#behindSub, to, wants: (key) => covers(request, key) });
+    const wants = (key: Bytes) => covers(request, key);
+    const reading = history.read({ from, fromSub: this.#behindSub, to: published(), wants });
+    const piece = await reading.catch((error: unknown) => this.#unlessClosed(error));
+    if (piece === undefined || this.#closed) {
+      return;
+    }
     for (const change of piece.revisions) {
       if (this.#part?.revision !== change.revision) {
         this.#pushPart();
       }
       this.#part = this.#extended(this.#part, change);
     }
-    this.#behindFrom = piece.next > to ? undefined : piece.next;
+    this.#behindFrom = piece.next > published() ? undefined : piece.next;
     this.#behindSub = piece.nextSub ?? 0;
     if (this.#behindSub === 0) {
       this.#pushPart();
+    }
+  }
+
+  /** Nobody asks any more why the store cannot be read. */
+  #unlessClosed(error: unknown): undefined {
+    if (!this.#closed) {
+      throw error;
     }
   }
 

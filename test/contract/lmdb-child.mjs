@@ -132,9 +132,9 @@ async function watch(engine) {
   }
 }
 
-/** Churn goes on where a failing disk keeps a read from being answered: it showed nobody anything. */
-function unlessChurn(error) {
-  if (mode !== "churn") {
+/** Churn goes on where a failing disk keeps the store from being opened anew: such a read showed nobody anything. */
+function unlessUnavailable(error) {
+  if (mode !== "churn" || error.code !== "storeUnavailable") {
     throw error;
   }
   return { revision: 0 };
@@ -142,7 +142,9 @@ function unlessChurn(error) {
 
 async function read(engine) {
   for (let last = 0; ; ) {
-    const { revision } = await engine.range({ key: Buffer.from("single/"), end: null, limit: 10 }).catch(unlessChurn);
+    const { revision } = await engine
+      .range({ key: Buffer.from("single/"), end: null, limit: 10 })
+      .catch(unlessUnavailable);
     if (revision > last) {
       tell(`saw ${revision}`);
       last = revision;

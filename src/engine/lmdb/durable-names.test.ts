@@ -25,6 +25,10 @@ vi.mock("node:fs", async (importOriginal) => {
       seen.calls.push(`sync ${basename(names.get(fd) ?? "")}`);
       actual.fsyncSync(fd);
     },
+    fsync: (fd: number, done: (error: Error | null) => void) => {
+      seen.calls.push(`sync ${basename(names.get(fd) ?? "")}`);
+      actual.fsync(fd, done);
+    },
     renameSync: (from: string, to: string) => {
       seen.calls.push(`rename ${basename(from)} ${basename(to)}`);
       actual.renameSync(from, to);

@@ -1,9 +1,10 @@
 /** Which branches a transaction takes. All compares are made first, nested ones too, as in etcd: none sees a write of its own. */
 import { compareBytes } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
-import { type Compare, type KeyValue, NO_LEASE, type Operation, type TxnRequest } from "../model.ts";
-import { decodeVersion } from "./lmdb-schema.ts";
-import { boundsOf, readKey, walk } from "./lmdb-snapshot.ts";
+import { type Compare, type KeyRange, NO_LEASE, type Operation, type TxnRequest } from "../model.ts";
+import type { Tables } from "./lmdb-open.ts";
+import { leaseIn, numberIn, valueIn } from "./lmdb-schema.ts";
+import { boundsOf, readVersion, walk } from "./lmdb-snapshot.ts";
 import { unitsOf, type View } from "./lmdb-view.ts";
 
 /** Which branch of a transaction is taken, and which of each transaction nested in that branch, by operation. */
@@ -16,17 +17,40 @@ export interface Choice {
 const NONE_NESTED: ReadonlyMap<Operation, Choice> = new Map();
 
 /**
- * Makes the compares of a transaction that is short: which compares only single keys and nests no other. Undefined where
- * it is not: then they are to be made in slices.
+ * Makes the compares of a transaction that is short: whose compares are quick and which nests no other. Undefined
+ * where it is not: then they are to be made in slices.
  */
 export function chooseAtOnce(view: View, request: TxnRequest): Choice | undefined {
-  if (request.compares.some(({ end }) => end !== undefined)) {
+  // In the past, a walk to the first key may pass many that are not there.
+  const isAtOnce = view.moment === "newest" ? isQuick : isOneKey;
+  if (!request.compares.every(isAtOnce)) {
     return undefined;
   }
-  const holds = (compare: Compare) => holdsForOne(compare, readKey(view.tables, compare.key, view.moment));
+  const holds = (compare: Compare) =>
+    compare.end === undefined
+      ? holdsForOne(compare, readVersion(view.tables, compare.key, view.moment))
+      : isEmptyNow(view.tables, compare);
   const succeeded = request.compares.every(holds);
   const operations = succeeded ? request.success : request.failure;
   return operations.some(({ kind }) => kind === "txn") ? undefined : { succeeded, operations, nested: NONE_NESTED };
+}
+
+/** Whether a compare looks at one key at most: one of a range does where it holds only if there is none. */
+export function isQuick(compare: Compare): boolean {
+  return isOneKey(compare) || (compare.target === "version" && compare.result === "equal" && compare.expected === 0);
+}
+
+export function isOneKey({ end }: KeyRange): boolean {
+  return end === undefined;
+}
+
+function isEmptyNow(tables: Tables, range: KeyRange): boolean {
+  const bounds = boundsOf(range);
+  if (bounds === undefined) {
+    return true;
+  }
+  const [first] = tables.keys.getKeys({ ...bounds, limit: 1 });
+  return first === undefined;
 }
 
 /** Makes all compares of a transaction, in slices. */
@@ -46,7 +70,7 @@ function* allHold(view: View, compares: readonly Compare[]): Generator<void, boo
   for (const compare of compares) {
     const holds =
       compare.end === undefined
-        ? holdsForOne(compare, readKey(view.tables, compare.key, view.moment))
+        ? holdsForOne(compare, readVersion(view.tables, compare.key, view.moment))
         : yield* holdsForAll(view, compare);
     if (!holds) {
       return false;
@@ -66,7 +90,7 @@ function* holdsForAll(view: View, compare: Compare): Generator<void, boolean, vo
     for (const { key, record } of walk(view.tables, boundsOf(compare, after), view.moment)) {
       after = key;
       found ||= record !== undefined;
-      if (record !== undefined && !holdsFor(compare, decodeVersion(key, record))) {
+      if (record !== undefined && !holdsFor(compare, record)) {
         return false;
       }
       if (view.isOver(unitsOf(record))) {
@@ -82,12 +106,12 @@ function* holdsForAll(view: View, compare: Compare): Generator<void, boolean, vo
 }
 
 /** etcd compares an empty range, like a missing key, as a key-value of zeros, and never finds a value in it. */
-function holdsForOne(compare: Compare, kv: KeyValue | undefined): boolean {
-  return kv === undefined && compare.target === "value" ? false : holdsFor(compare, kv);
+function holdsForOne(compare: Compare, record: Buffer | undefined): boolean {
+  return record === undefined && compare.target === "value" ? false : holdsFor(compare, record);
 }
 
-function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
-  const order = compareTarget(compare, kv);
+function holdsFor(compare: Compare, record: Buffer | undefined): boolean {
+  const order = compareTarget(compare, record);
   switch (compare.result) {
     case "equal":
       return order === 0;
@@ -100,18 +124,19 @@ function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
   }
 }
 
-function compareTarget(compare: Compare, kv: KeyValue | undefined): number {
+/** Of what a version record says, no more is decoded than is compared. */
+function compareTarget(compare: Compare, record: Buffer | undefined): number {
   switch (compare.target) {
     case "value":
-      return kv === undefined ? -1 : compareBytes(kv.value, compare.expected);
+      return record === undefined ? -1 : compareBytes(valueIn(record), compare.expected);
     case "lease": {
-      const lease = kv?.lease ?? NO_LEASE;
+      const lease = record === undefined ? NO_LEASE : leaseIn(record);
       return lease < compare.expected ? -1 : lease > compare.expected ? 1 : 0;
     }
     case "version":
     case "createRevision":
     case "modRevision":
-      return (kv?.[compare.target] ?? 0) - compare.expected;
+      return (record === undefined ? 0 : numberIn(record, compare.target)) - compare.expected;
   }
 }
 

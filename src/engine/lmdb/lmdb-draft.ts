@@ -26,7 +26,8 @@ import type { View } from "./lmdb-view.ts";
 
 /** What a key is to become. */
 export interface NewVersion {
-  readonly key: Bytes;
+  /** It is kept, so nobody may change it. */
+  readonly key: Buffer;
   readonly value: Bytes;
   readonly lease: LeaseId;
 }
@@ -109,7 +110,7 @@ export class Draft implements View {
   /** Puts a key into the revision under way; `old` is what it was, if it existed. */
   put(next: NewVersion, old: KeyValue | undefined): void {
     const main = this.#revision + 1;
-    const key = Buffer.from(next.key);
+    const { key } = next;
     const version = {
       createRevision: old?.createRevision ?? main,
       modRevision: main,

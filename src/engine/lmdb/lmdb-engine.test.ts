@@ -52,6 +52,29 @@ async function inspect<T>(look: (store: LmdbStore) => T): Promise<T> {
   }
 }
 
+describe("openLmdbEngine: large values", () => {
+  it("deletes a few of them in pieces, as many small ones are", async () => {
+    await engine.grantLease({ id: 1n, ttl: 100 });
+    const value = "v".repeat(100_000);
+    const fill = () => engine.txn(txn(...["a", "b", "c", "d"].map((key) => put(key, value, 1n))));
+    await engine.close();
+    // No time, so that each look at the clock ends a piece: there is one for each 64 keys, or for as much work.
+    engine = await openLmdbEngine({ directory, clock: time, writeSlice: { ms: 0, unitsPerLook: 64 } });
+    const write = vi.spyOn(LmdbStore.prototype, "write");
+    const transactions = async (run: () => Promise<unknown>) => {
+      write.mockClear();
+      await run();
+      return write.mock.calls.length;
+    };
+    await fill();
+    expect(await transactions(() => engine.txn(txn(del("a", "z"))))).toBeGreaterThan(1);
+    await fill();
+    expect(await transactions(() => engine.revokeLease(1n))).toBeGreaterThan(1);
+    expect(await keysOf()).toEqual([]);
+    write.mockRestore();
+  });
+});
+
 describe("openLmdbEngine: restarts", () => {
   it("keeps keys, history, the compaction mark and the revision", async () => {
     await engine.txn(txn(put("a", "1")));

@@ -1,5 +1,4 @@
 /** The embedded engine: etcd's MVCC semantics on LMDB, in one process, durable. */
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { FIRST_READ_SLICE_MS, PROBE_BYTES, READ_SLICE_MS } from "../../base/limits.ts";
@@ -68,7 +67,9 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
     } else if (store.tables.meta.getBinary(STATE_KEY) === undefined) {
       throw corrupt(directory.path, "LMDB's file in it holds no store of Muster's");
     }
-    return new LmdbEngine({ ...options, log }, directory, store);
+    const engine = new LmdbEngine({ ...options, log }, directory, store);
+    await engine.start();
+    return engine;
   } catch (error) {
     // What comes first is the reason; that what was half open could not be closed either adds nothing to it.
     await store?.close().catch((closing: unknown) => log.warn({ err: closing }, "could not close what failed to open"));
@@ -114,8 +115,12 @@ class LmdbEngine implements Engine {
       monotonic,
       randomLeaseId: options.randomLeaseId ?? randomLeaseId,
     });
-    this.#takeUp();
-    store.onReopen(() => this.#takeUp());
+  }
+
+  /** Before anything is asked of it. */
+  async start(): Promise<void> {
+    this.#store.onReopen((tables) => this.#takeUp(tables));
+    await this.#takeUp(this.#store.tables);
     this.#leases.start();
   }
 
@@ -162,14 +167,15 @@ class LmdbEngine implements Engine {
     this.#compactor.start();
   }
 
-  async status(): Promise<EngineStatus> {
-    const { revision, compactRevision } = readState(await this.#readable());
-    return { revision, compactRevision: Math.max(compactRevision, 0) };
+  status(): Promise<EngineStatus> {
+    return this.#look((tables) => {
+      const { revision, compactRevision } = readState(tables);
+      return { revision, compactRevision: Math.max(compactRevision, 0) };
+    });
   }
 
-  async diskUse(): Promise<DiskUse> {
-    const tables = await this.#readable();
-    return diskUse(tables, readState(tables).revision);
+  diskUse(): Promise<DiskUse> {
+    return this.#look((tables) => diskUse(tables, readState(tables).revision));
   }
 
   async grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {
@@ -185,8 +191,8 @@ class LmdbEngine implements Engine {
     return this.#leases.keepAlive(id);
   }
 
-  async leaseStatus(id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus> {
-    return this.#leases.status(await this.#readable(), id, options);
+  leaseStatus(id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus> {
+    return this.#look((tables) => this.#leases.status(tables, id, options));
   }
 
   async leases(): Promise<readonly LeaseId[]> {
@@ -219,9 +225,8 @@ class LmdbEngine implements Engine {
   }
 
   /** Makes memory agree with what is on disk: at the start, and after LMDB had to be opened anew. */
-  #takeUp(): void {
-    const tables = this.#store.tables;
-    this.#leases.load(tables);
+  async #takeUp(tables: Tables): Promise<void> {
+    await this.#leases.load(tables);
     const state = readState(tables);
     this.#hub.advance(state.revision);
     if (state.unfinished === true) {
@@ -236,46 +241,41 @@ class LmdbEngine implements Engine {
     }
   }
 
-  async #readable(): Promise<Tables> {
+  /** The tables as they are now, if the engine is open. Error: `storeUnavailable` while a failure keeps the store closed. */
+  get #tables(): Tables {
     this.#mustBeOpen();
-    if (!this.#store.isReady) {
-      await this.#store.ready();
-      this.#mustBeOpen();
-    }
     return this.#store.tables;
+  }
+
+  /** Looks at the tables, at once or when the store is open again. */
+  #look<T>(look: (tables: Tables) => T | Promise<T>): Promise<T> {
+    return this.#store.read(() => look(this.#tables));
   }
 
   /** A watch must stand at once; while the store is being opened anew, what was published is the newest known. */
   #newestRevision(): Revision {
     this.#mustBeOpen();
-    return this.#store.isReady ? readState(this.#store.tables).revision : this.#hub.revision;
+    return this.#store.lookNow((tables) => readState(tables).revision) ?? this.#hub.revision;
   }
 
   /** Reads all at once if that is little, else in turns with others. Answers also with the store's revision then. */
-  async #read<T extends SlicedRead>(begin: (tables: Tables, state: State) => T): Promise<Begun<T>> {
-    let tables = await this.#readable();
-    while (turns.isSpent) {
-      await nextTurn();
-      tables = await this.#readable();
-    }
-    const begun = this.#begin(tables, begin);
-    if (!begun.done) {
-      await this.#readOn(begun.read, begun.revision);
-    }
-    return begun;
+  #read<T extends SlicedRead>(begin: (tables: Tables, state: State) => T): Promise<Begun<T>> {
+    return this.#look(async () => {
+      const begun = await turns.begin(() => this.#begin(begin));
+      if (!begun.done) {
+        await this.#readOn(begun.read, begun.revision);
+      }
+      return begun;
+    });
   }
 
   /** The first slice: short, as it waits for nobody. */
-  #begin<T extends SlicedRead>(tables: Tables, begin: (tables: Tables, state: State) => T): Begun<T> {
-    const started = this.#monotonic();
-    try {
-      const state = readState(tables);
-      const read = begin(tables, state);
-      const done = read.slice(tables, newestOf(state), this.#timeUp(FIRST_READ_SLICE_MS));
-      return { read, revision: state.revision, done };
-    } finally {
-      turns.spend(this.#monotonic() - started);
-    }
+  #begin<T extends SlicedRead>(begin: (tables: Tables, state: State) => T): Begun<T> {
+    const tables = this.#tables;
+    const state = readState(tables);
+    const read = begin(tables, state);
+    const done = read.slice(tables, newestOf(state), this.#timeUp(FIRST_READ_SLICE_MS));
+    return { read, revision: state.revision, done };
   }
 
   /** Goes on in later turns, at the revision that the first slice saw, which is kept from compaction until then. */
@@ -285,7 +285,7 @@ class LmdbEngine implements Engine {
       let done = false;
       while (!done) {
         await turns.next();
-        done = read.slice(await this.#readable(), revision, this.#timeUp(READ_SLICE_MS));
+        done = read.slice(this.#tables, revision, this.#timeUp(READ_SLICE_MS));
       }
     } finally {
       release();

@@ -22,8 +22,11 @@ export class LmdbHistory implements WatchHistory {
     this.#monotonic = monotonic;
   }
 
-  read(request: HistoryRequest): HistoryPiece {
-    const tables = this.#store.tables;
+  read(request: HistoryRequest): Promise<HistoryPiece> {
+    return this.#store.read((tables) => this.#read(tables, request));
+  }
+
+  #read(tables: Tables, request: HistoryRequest): HistoryPiece {
     const { compactRevision } = readState(tables);
     if (request.from < compactRevision) {
       throw compacted(request.from, compactRevision);

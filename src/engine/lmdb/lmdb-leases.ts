@@ -13,12 +13,13 @@ import {
 import type { Log } from "../../base/log.ts";
 import { LeaseTable } from "../lease-table.ts";
 import { inSlices } from "../long-loop.ts";
-import type { LeaseGrant, LeaseId, LeaseStatus, Revision } from "../model.ts";
+import { type LeaseGrant, type LeaseId, type LeaseStatus, NO_LEASE, type Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { decodeCount, decodeLeaseKey, LARGEST_LEASE_ID, leaseKey } from "./lmdb-schema.ts";
 import { readKey, readState } from "./lmdb-snapshot.ts";
 import { leaseNotFound } from "./lmdb-txn.ts";
+import { unitsOf } from "./lmdb-view.ts";
 import type { Work } from "./lmdb-work.ts";
 import type { LmdbWriter } from "./lmdb-writer.ts";
 
@@ -47,20 +48,36 @@ export class LmdbLeases {
   /**
    * Takes up what the store has: leases that are not known yet get their full time, as after a change of leader in etcd.
    */
-  load(tables: Tables): void {
-    const stored = new Map<LeaseId, number>();
-    for (const { key, value } of tables.leases.getRange({})) {
-      stored.set(decodeLeaseKey(key), decodeCount(value));
+  load(tables: Tables): Promise<void> {
+    return inSlices((isOver) => this.#load(tables, isOver));
+  }
+
+  *#load(tables: Tables, isOver: () => boolean): Generator<void, void, void> {
+    const stored = new Set<LeaseId>();
+    for (let after: LeaseId | undefined = NO_LEASE; after !== undefined; ) {
+      const range = { start: leaseKey(after), exclusiveStart: true };
+      after = undefined;
+      for (const { key, value } of tables.leases.getRange(range)) {
+        const id = decodeLeaseKey(key);
+        stored.add(id);
+        if (!this.#table.has(id)) {
+          this.#table.start(id, decodeCount(value));
+        }
+        if (isOver()) {
+          after = id;
+          break;
+        }
+      }
+      if (after !== undefined) {
+        yield;
+      }
     }
-    const known = new Set(this.#table.unsortedIds());
-    for (const id of known) {
+    for (const id of this.#table.unsortedIds()) {
       if (!stored.has(id)) {
         this.#table.remove(id);
       }
-    }
-    for (const [id, ttl] of stored) {
-      if (!known.has(id)) {
-        this.#table.start(id, ttl);
+      if (isOver()) {
+        yield;
       }
     }
   }
@@ -199,9 +216,9 @@ function* end(draft: Draft, id: LeaseId, table: LeaseTable): Work<{ readonly rev
       } else {
         draft.forgetLeasedKey(id, key);
       }
-    }
-    if (draft.isOver(keys.length)) {
-      yield;
+      if (draft.isOver(unitsOf(kv?.value))) {
+        yield;
+      }
     }
   }
   draft.removeLease(id);

@@ -1,8 +1,9 @@
 /** Opening LMDB: with which settings and tables, and what its errors mean. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, statfsSync } from "node:fs";
+import { closeSync, existsSync, fsync, openSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { type Database, open, type RootDatabase } from "lmdb";
-import { MusterError } from "../../base/errors.ts";
+import { isMusterError, MusterError } from "../../base/errors.ts";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES } from "../../base/limits.ts";
 
 /** The tables of lmdb-schema.ts. What they are asked outside a write callback is always committed and synced. */
@@ -41,7 +42,7 @@ const CORRUPT_CODES: ReadonlySet<unknown> = new Set([-30793, -30794, -30796, -30
 export async function openRoot(options: OpenOptions): Promise<Opened> {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
-    syncData(join(options.directory, DATA_FILE));
+    await syncData(options.directory);
     root = openMapped(options.directory, options.mapSize ?? mapSizeFor(addressSpaceLimit()));
     return { root, tables: openTables(root, options.isNew) };
   } catch (error) {
@@ -54,11 +55,13 @@ export async function openRoot(options: OpenOptions): Promise<Opened> {
  * Makes what an earlier process wrote durable, if it died before it could: LMDB takes what the file shows for committed,
  * and readers would be told of what a power failure may yet take back.
  */
-function syncData(file: string): void {
-  if (existsSync(file)) {
-    const fd = openSync(file, "r+");
+export async function syncData(directory: string): Promise<void> {
+  const path = join(directory, DATA_FILE);
+  if (existsSync(path)) {
+    const fd = openSync(path, "r+");
     try {
-      fsyncSync(fd);
+      // Not at once: a sick disk takes long, and where this is opened anew others are being served.
+      await promisify(fsync)(fd);
     } finally {
       closeSync(fd);
     }
@@ -146,6 +149,12 @@ function openFailure(directory: string, error: unknown): MusterError {
 
 function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+/** Whether it comes from LMDB or the system: LMDB's codes are numbers, and ERR_ is what Node calls errors of its caller. */
+export function isSystemError(error: unknown): boolean {
+  const code = isMusterError(error) ? undefined : codeOf(error);
+  return typeof code === "number" || (typeof code === "string" && !code.startsWith("ERR_"));
 }
 
 /** The error for a store that cannot be written or read now, with what the system said. */

@@ -16,6 +16,7 @@ import {
   STATE_KEY,
   type State,
 } from "./lmdb-schema.ts";
+import { unitsOf } from "./lmdb-view.ts";
 
 /** No transaction has so many changes. */
 const BEYOND_ANY_SUB = 0xffffffff;
@@ -25,25 +26,25 @@ const BEYOND_ANY_SUB = 0xffffffff;
  * the state says so. If not, the transaction is to be committed and the rest undone in the next.
  */
 export function rollBack(tables: Tables, state: State, slice: Slice): boolean {
-  do {
-    // Newest first: a revision may have put a key and then deleted it.
-    const newest = tables.revs.getRange({
-      start: changeKey(state.revision + 1, BEYOND_ANY_SUB),
-      end: changeKey(state.revision, BEYOND_ANY_SUB),
-      reverse: true,
-      limit: slice.unitsPerLook,
-    });
-    const changes = [...newest];
-    for (const { key, value } of changes) {
-      undo(tables, key, value);
-    }
-    if (changes.length < slice.unitsPerLook) {
+  // Newest first: a revision may have put a key and then deleted it.
+  const newest = {
+    start: changeKey(state.revision + 1, BEYOND_ANY_SUB),
+    end: changeKey(state.revision, BEYOND_ANY_SUB),
+    reverse: true,
+    limit: 1,
+  };
+  for (;;) {
+    const [change] = tables.revs.getRange(newest);
+    if (change === undefined) {
       const { revision, compactRevision } = state;
       tables.meta.putSync(STATE_KEY, encodeState({ revision, compactRevision }));
       return true;
     }
-  } while (!slice.isOver(slice.unitsPerLook));
-  return false;
+    undo(tables, change.key, change.value);
+    if (slice.isOver(unitsOf(change.value))) {
+      return false;
+    }
+  }
 }
 
 function undo(tables: Tables, place: Buffer, record: Buffer): void {

@@ -77,12 +77,26 @@ export function encodeVersion(version: Omit<KeyValue, "key">): Buffer {
 export function decodeVersion(key: Bytes, record: Buffer): KeyValue {
   return {
     key,
-    value: record.subarray(VERSION_HEADER_BYTES),
+    value: valueIn(record),
     createRevision: readNumber(record, 0),
     modRevision: modRevisionOf(record),
     version: readNumber(record, 16),
-    lease: readLease(record, 24),
+    lease: leaseIn(record),
   };
+}
+
+/** One of the numbers in a version record. */
+export function numberIn(record: Buffer, target: "createRevision" | "modRevision" | "version"): number {
+  return readNumber(record, target === "createRevision" ? 0 : target === "modRevision" ? 8 : 16);
+}
+
+/** The value in a version record, whose memory it shares. */
+export function valueIn(record: Buffer): Buffer {
+  return record.subarray(VERSION_HEADER_BYTES);
+}
+
+export function leaseIn(record: Buffer): LeaseId {
+  return readLease(record, 24);
 }
 
 /** The revision of the change that made a version record. */

@@ -50,12 +50,23 @@ export function newestOf(state: State): Moment {
 
 /** One key as it was at a moment, or undefined where it did not exist. */
 export function readKey(tables: Tables, key: Bytes, moment: Moment): KeyValue | undefined {
-  if (key.length === 0 || key.length > MAX_KEY_BYTES) {
-    return undefined;
-  }
-  const name = Buffer.from(key);
-  const record = readRecord(tables, name, moment);
-  return record === undefined ? undefined : decodeVersion(name, record);
+  return readOwnKey(tables, Buffer.from(key), moment);
+}
+
+/** As `readKey`; the key-value shares the key's memory. */
+export function readOwnKey(tables: Tables, key: Buffer, moment: Moment): KeyValue | undefined {
+  const record = isKey(key) ? readRecord(tables, key, moment) : undefined;
+  return record === undefined ? undefined : decodeVersion(key, record);
+}
+
+/** The version record of one key at a moment. */
+export function readVersion(tables: Tables, key: Bytes, moment: Moment): Buffer | undefined {
+  const name = Buffer.isBuffer(key) ? key : Buffer.from(key.buffer, key.byteOffset, key.length);
+  return isKey(name) ? readRecord(tables, name, moment) : undefined;
+}
+
+function isKey(key: Bytes): boolean {
+  return key.length > 0 && key.length <= MAX_KEY_BYTES;
 }
 
 function readRecord(tables: Tables, key: Buffer, moment: Moment): Buffer | undefined {

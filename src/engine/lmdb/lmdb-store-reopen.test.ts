@@ -1,24 +1,30 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { MusterError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 
 /** An LMDB of which every commit fails for good, so that it has to be opened anew; what is done to it, in order. */
 const world = vi.hoisted(() => ({
   calls: [] as string[],
+  isReadable: false,
+  sync: (): Promise<void> => Promise.resolve(),
   close: (): Promise<void> => Promise.resolve(),
   commit: (_apply: () => void): Promise<void> => Promise.resolve(),
 }));
 
 vi.mock("./lmdb-open.ts", async (importOriginal) => ({
   ...(await importOriginal<typeof import("./lmdb-open.ts")>()),
+  syncData: () => world.sync(),
   openRoot: async () => {
     world.calls.push("open");
     return {
       root: {
         childTransaction: (apply: () => void) => world.commit(apply),
         resetReadTxn: () => {
-          throw new Error("MDB_PANIC");
+          if (!world.isReadable) {
+            throw new Error("MDB_PANIC");
+          }
         },
         close: async () => {
           world.calls.push("close");
@@ -26,18 +32,21 @@ vi.mock("./lmdb-open.ts", async (importOriginal) => ({
           world.calls.push("closed");
         },
       },
-      tables: {},
+      tables: { meta: { getBinary: () => Buffer.alloc(0) } },
     };
   },
 }));
 
 /** As lmdb rejects when a commit failed. */
 function failedCommit(): Error {
-  return Object.assign(new Error("Commit failed"), { commitError: Promise.reject(new Error("EIO")) });
+  return Object.assign(new Error("Commit failed"), {
+    commitError: Promise.reject(Object.assign(new Error("EIO"), { code: 5 })),
+  });
 }
 
 beforeEach(() => {
   world.calls = [];
+  world.isReadable = false;
   world.close = () => Promise.resolve();
 });
 
@@ -63,6 +72,81 @@ describe("LmdbStore: after a failure that LMDB does not get over", () => {
     await expect(written).rejects.toMatchObject({ code: "storeUnavailable", message: expect.stringContaining("EIO") });
     expect(world.calls).toEqual(["open", "close", "closed", "open"]);
     world.close = () => Promise.resolve();
+    await store.close();
+  });
+
+  it("write: opens anew after a failure, though LMDB can be read, unless the disk is not well at all", async () => {
+    world.isReadable = true;
+    const store = await open();
+    world.commit = () => Promise.reject(failedCommit());
+    await expect(store.write(() => {})).rejects.toMatchObject({ message: expect.stringContaining("EIO") });
+    expect(world.calls).toEqual(["open"]);
+    world.sync = () => Promise.reject(new Error("EROFS"));
+    await expect(store.write(() => {})).rejects.toMatchObject({ message: expect.stringContaining("EIO") });
+    expect(world.calls).toEqual(["open"]);
+    expect(await store.read(() => "seen")).toBe("seen");
+    world.sync = () => Promise.resolve();
+    world.commit = () => Promise.resolve();
+    await store.write(() => {});
+    await store.write(() => {});
+    expect(world.calls).toEqual(["open", "close", "closed", "open"]);
+    await store.close();
+  });
+
+  it("read: one that LMDB refused because a write broke it is taken once more, after what memory took up", async () => {
+    const store = await open();
+    let fail = () => {};
+    world.commit = () =>
+      new Promise((_resolve, reject) => {
+        fail = () => reject(failedCommit());
+      });
+    const panic = Object.assign(new Error("MDB_PANIC"), { code: 22 });
+    const written = store.write(() => {});
+    written.catch(() => {});
+    const looked = vi.fn<() => string>().mockImplementationOnce(() => {
+      throw panic;
+    });
+    const read = store.read(looked.mockReturnValue("seen"));
+    expect(
+      store.lookNow(() => {
+        throw panic;
+      }),
+    ).toBeUndefined();
+    let takeUp = () => {};
+    const takenUp = vi.fn(
+      () =>
+        new Promise<void>((resolve) => {
+          takeUp = resolve;
+        }),
+    );
+    store.onReopen(takenUp);
+    await nextTurn();
+    expect(looked).toHaveBeenCalledOnce();
+    fail();
+    await vi.waitFor(() => expect(takenUp).toHaveBeenCalled());
+    expect(store.lookNow(() => "seen")).toBeUndefined();
+    const [late, write] = [store.read(() => "late"), store.write(() => {})];
+    await nextTurn();
+    expect(looked).toHaveBeenCalledOnce();
+    takeUp();
+    expect(await Promise.all([read, late])).toEqual(["seen", "late"]);
+    expect(store.lookNow(() => "seen")).toBe("seen");
+    world.commit = () => Promise.resolve();
+    write.catch(() => {});
+    await store.close();
+  });
+
+  it("read: what the look itself refuses comes back at once, and LMDB's own errors by a name", async () => {
+    const store = await open();
+    const refuse = vi.fn(() => {
+      throw new MusterError("compacted", "gone");
+    });
+    await expect(store.read(refuse)).rejects.toMatchObject({ code: "compacted" });
+    expect(refuse).toHaveBeenCalledOnce();
+    const broken = store.read(() => {
+      throw Object.assign(new Error("MDB_CORRUPTED"), { code: -30796 });
+    });
+    await expect(broken).rejects.toMatchObject({ code: "storeUnavailable" });
     await store.close();
   });
 

@@ -2,9 +2,17 @@
  * LMDB as the engine needs it: a write is applied whole or not at all, resolves when it is synced, and after the kind of
  * failure that LMDB itself does not get over it is opened anew.
  */
-import { MusterError } from "../../base/errors.ts";
+import { isMusterError, MusterError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import { type Opened, type OpenOptions, openRoot, storeUnavailable, type Tables } from "./lmdb-open.ts";
+import {
+  isSystemError,
+  type Opened,
+  type OpenOptions,
+  openRoot,
+  storeUnavailable,
+  syncData,
+  type Tables,
+} from "./lmdb-open.ts";
 import { STATE_KEY } from "./lmdb-schema.ts";
 
 export interface LmdbStoreOptions extends OpenOptions {
@@ -15,9 +23,13 @@ export class LmdbStore {
   readonly #options: LmdbStoreOptions;
   #opened: Opened | undefined;
   #reopening: Promise<void> | undefined;
+  /** The last write: settled when it is done with, and what it broke is opened anew or cannot be. */
+  #writing: Promise<void> = Promise.resolve();
   #closed = false;
   #fails = false;
-  #onReopen: () => void = () => {};
+  /** Why LMDB has to be opened anew before it is written to. */
+  #damage: unknown;
+  #onReopen: (tables: Tables) => Promise<void> = () => Promise.resolve();
 
   private constructor(options: LmdbStoreOptions, opened: Opened) {
     this.#options = options;
@@ -29,9 +41,24 @@ export class LmdbStore {
     return new LmdbStore(options, await openRoot(options));
   }
 
-  /** Calls `hook` whenever LMDB was opened anew: what is on disk may then be more than memory knows. */
-  onReopen(hook: () => void): void {
+  /**
+   * Calls `hook` whenever LMDB was opened anew: what is on disk may then be more than memory knows. Nobody reads or
+   * writes until it is done, so it must not wait for that.
+   */
+  onReopen(hook: (tables: Tables) => Promise<void>): void {
     this.#onReopen = hook;
+  }
+
+  /** Looks at the tables now; undefined where a failed write keeps them from being read. */
+  lookNow<T>(look: (tables: Tables) => T): T | undefined {
+    try {
+      return this.#opened === undefined ? undefined : look(this.#opened.tables);
+    } catch (error) {
+      if (isSystemError(error)) {
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   /** Resolves when the store can be read; tries to open it anew where a failure closed it. Errors: `storeUnavailable`. */
@@ -41,13 +68,30 @@ export class LmdbStore {
     }
   }
 
-  get isReady(): boolean {
-    return this.#opened !== undefined;
-  }
-
   /** The tables as they are committed now. Error: `storeUnavailable` while a failure keeps the store closed. */
   get tables(): Tables {
     return this.#mustBeOpen().tables;
+  }
+
+  /**
+   * Looks at the tables, at once if possible. A write that fails may make LMDB refuse all reads until it is opened anew:
+   * a look that met that is taken once more when it is. Errors: what `look` threw; `storeUnavailable`, `closed`.
+   */
+  async read<T>(look: (tables: Tables) => T | Promise<T>): Promise<T> {
+    try {
+      return await look(this.tables);
+    } catch (error) {
+      if (!isSystemError(error) && !isMusterError(error, "storeUnavailable")) {
+        throw error;
+      }
+    }
+    await this.#writing;
+    await this.ready();
+    try {
+      return await look(this.tables);
+    } catch (error) {
+      throw isSystemError(error) ? storeUnavailable(this.#options.directory, error) : error;
+    }
   }
 
   /**
@@ -55,8 +99,24 @@ export class LmdbStore {
    * applied. `apply` may be called later in this or another turn, or not at all where the store is closed by a failure.
    * Errors: what `apply` threw; `storeUnavailable` where the commit failed.
    */
-  async write(apply: (tables: Tables) => void): Promise<void> {
+  write(apply: (tables: Tables) => void): Promise<void> {
+    const written = this.#write(apply);
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#reopening?.catch(() => {});
+    await this.#opened?.root.close();
+    this.#opened = undefined;
+  }
+
+  async #write(apply: (tables: Tables) => void): Promise<void> {
     await this.ready();
+    if (this.#damage !== undefined) {
+      await this.#renew(this.#damage);
+    }
     const { root, tables } = this.#mustBeOpen();
     let thrown: { readonly error: unknown } | undefined;
     try {
@@ -76,16 +136,9 @@ export class LmdbStore {
       if (thrown === undefined) {
         this.#tell(cause);
       }
-      await this.#recover();
+      await this.#recover(thrown === undefined ? cause : thrown.error);
       throw thrown === undefined ? storeUnavailable(this.#options.directory, cause) : thrown.error;
     }
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#reopening?.catch(() => {});
-    await this.#opened?.root.close();
-    this.#opened = undefined;
   }
 
   /** Says once that writes fail, and once that they do not any more. */
@@ -112,14 +165,18 @@ export class LmdbStore {
 
   /**
    * When the meta page could not be written, LMDB refuses everything until it is opened anew, and lmdb's writer thread
-   * would wait for ever: so no write may be tried before this has looked.
+   * would wait for ever: so no write may be tried before this has looked. After any other failure of the system's it can
+   * still be read, and is opened anew before the next write.
    */
-  async #recover(): Promise<void> {
+  async #recover(failure: unknown): Promise<void> {
     const opened = this.#opened;
-    if (opened === undefined || isReadable(opened)) {
+    if (opened === undefined) {
       return;
     }
-    this.#opened = undefined;
+    if (isReadable(opened)) {
+      this.#damage = isSystemError(failure) ? failure : undefined;
+      return;
+    }
     this.#options.log.error(
       { directory: this.#options.directory },
       "LMDB gave up after a failed write: opening it anew",
@@ -129,8 +186,25 @@ export class LmdbStore {
     });
   }
 
+  /**
+   * LMDB of which a write failed is not to be written to: its lists of pages are wrong by then, so that it writes pages in
+   * the middle of a transaction as if it had no room, and at last beyond its memory, of which the process dies. Where the
+   * file cannot even be synced it stays open all the same, to be read. Error: `storeUnavailable`.
+   */
+  async #renew(damage: unknown): Promise<void> {
+    const { directory } = this.#options;
+    try {
+      await syncData(directory);
+    } catch {
+      // The first failure tells more.
+      throw storeUnavailable(directory, damage);
+    }
+    await this.#reopen(this.#opened);
+  }
+
   /** Whoever comes while one is under way waits for that, from the closing of `old` on: LMDB must not be open twice. */
   #reopen(old?: Opened): Promise<void> {
+    this.#opened = undefined;
     this.#reopening ??= this.#openAgain(old).finally(() => {
       this.#reopening = undefined;
     });
@@ -142,8 +216,15 @@ export class LmdbStore {
     if (this.#closed) {
       throw new MusterError("closed", "Open the engine first: it is closed");
     }
-    this.#opened = await openRoot({ ...this.#options, isNew: false });
-    this.#onReopen();
+    const opened = await openRoot({ ...this.#options, isNew: false });
+    try {
+      await this.#onReopen(opened.tables);
+    } catch (error) {
+      await opened.root.close();
+      throw error;
+    }
+    this.#damage = undefined;
+    this.#opened = opened;
   }
 }
 

@@ -7,7 +7,6 @@ import { packed } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import {
   type DeleteRangeRequest,
-  type KeyRange,
   type KeyValue,
   type LeaseId,
   NO_LEASE,
@@ -18,26 +17,22 @@ import {
   type TxnRequest,
   type TxnResult,
 } from "../model.ts";
-import { type Choice, choose, chooseAtOnce, chosen } from "./lmdb-compare.ts";
+import { type Choice, choose, chooseAtOnce, chosen, isOneKey, isQuick } from "./lmdb-compare.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { RangeRead, readRange, type SlicedRead } from "./lmdb-range.ts";
 import { decodeVersion, type State } from "./lmdb-schema.ts";
-import { boundsOf, type Moment, readKey, walk } from "./lmdb-snapshot.ts";
-import { ReadView, type TimeUp } from "./lmdb-view.ts";
+import { boundsOf, type Moment, readKey, readOwnKey, walk } from "./lmdb-snapshot.ts";
+import { ReadView, type TimeUp, unitsOf } from "./lmdb-view.ts";
 import type { Work } from "./lmdb-work.ts";
 
-/** Whether a transaction is short, and so is done at once: it has single keys only, and no other transaction in it. */
+/** Whether a transaction is short, and so is done at once: it looks at single keys only, and has no other transaction in it. */
 export function isShort({ compares, success, failure }: TxnRequest): boolean {
-  return compares.every(isOneKey) && success.every(isShortOperation) && failure.every(isShortOperation);
+  return compares.every(isQuick) && success.every(isShortOperation) && failure.every(isShortOperation);
 }
 
 function isShortOperation({ kind, request }: Operation): boolean {
   return kind === "put" || (kind !== "txn" && isOneKey(request));
-}
-
-function isOneKey({ end }: KeyRange): boolean {
-  return end === undefined;
 }
 
 /** As `applyTxn`, for a transaction that is short: which nearly all are. */
@@ -273,10 +268,12 @@ function* applyLong(
 }
 
 function put(draft: Draft, request: PutRequest): OperationResult {
-  const old = readKey(draft.tables, request.key, "newest");
+  // One copy for all that keep it: the caller may change his when the call is done.
+  const key = Buffer.from(request.key);
+  const old = readOwnKey(draft.tables, key, "newest");
   draft.put(
     {
-      key: request.key,
+      key,
       value: request.ignoreValue === true && old !== undefined ? old.value : request.value,
       lease: request.ignoreLease === true && old !== undefined ? old.lease : (request.lease ?? NO_LEASE),
     },
@@ -299,7 +296,7 @@ function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<Operation
   let deleted = 0;
   for (let after: Buffer | undefined, goesOn = true; goesOn; ) {
     // Collected first: LMDB's cursors do not like what they walk over to change.
-    const doomed = firstOf(draft, request, after);
+    const { kvs: doomed, units } = firstOf(draft, request, after);
     for (const kv of doomed) {
       draft.delete(kv);
       if (request.prevKv === true) {
@@ -309,24 +306,32 @@ function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<Operation
     deleted += doomed.length;
     const last = doomed.at(-1)?.key;
     after = last === undefined ? undefined : Buffer.from(last);
-    goesOn = doomed.length >= draft.slice.unitsPerLook;
-    if (goesOn && draft.isOver(doomed.length)) {
+    goesOn = units >= draft.slice.unitsPerLook;
+    if (goesOn && draft.isOver(units)) {
       yield;
     }
   }
   return { kind: "deleteRange", deleted, prevKvs };
 }
 
+interface First {
+  readonly kvs: readonly KeyValue[];
+  /** The work of reading them; where it is worth a look at the clock, there may be more. */
+  readonly units: number;
+}
+
 /** The first keys of a range that come after one. */
-function firstOf(draft: Draft, request: DeleteRangeRequest, after: Buffer | undefined): KeyValue[] {
-  const first: KeyValue[] = [];
+function firstOf(draft: Draft, request: DeleteRangeRequest, after: Buffer | undefined): First {
+  const kvs: KeyValue[] = [];
+  let units = 0;
   for (const { key, record } of walk(draft.tables, boundsOf(request, after), "newest")) {
     if (record !== undefined) {
-      first.push(decodeVersion(key, record));
+      kvs.push(decodeVersion(key, record));
     }
-    if (first.length >= draft.slice.unitsPerLook) {
+    units += unitsOf(record);
+    if (units >= draft.slice.unitsPerLook) {
       break;
     }
   }
-  return first;
+  return { kvs, units };
 }

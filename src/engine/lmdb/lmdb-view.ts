@@ -1,4 +1,5 @@
 /** Looking at the store for longer than a turn of the event loop. */
+import type { Bytes } from "../../base/bytes.ts";
 import type { Tables } from "./lmdb-open.ts";
 import type { Moment } from "./lmdb-snapshot.ts";
 
@@ -52,6 +53,6 @@ export class ReadView implements View {
 }
 
 /** The work of reading a key with a record of so many bytes. */
-export function unitsOf(record: Buffer | undefined): number {
+export function unitsOf(record: Bytes | undefined): number {
   return 1 + (record?.length ?? 0) / BYTES_PER_UNIT;
 }

@@ -12,7 +12,7 @@ import { Slice } from "../slice.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { Draft } from "./lmdb-draft.ts";
 import { Group } from "./lmdb-group.ts";
-import { storeUnavailable, type Tables } from "./lmdb-open.ts";
+import { isSystemError, storeUnavailable, type Tables } from "./lmdb-open.ts";
 import { rollBack } from "./lmdb-rollback.ts";
 import { readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
@@ -191,6 +191,8 @@ export class LmdbWriter {
   /** A step that broke is taken out alone, the others are tried again; without such a step the store itself failed. */
   #fail({ group, underWay, aside, rollsBack }: Round, error: unknown): void {
     const reason = this.#named(error);
+    // Whom it would have concerned, were it very large.
+    this.#options.hub.unfollow();
     this.#underWay = undefined;
     this.#rollingBack = false;
     for (const { reject } of aside) {
@@ -200,7 +202,6 @@ export class LmdbWriter {
       this.#recoverLater();
     }
     if (underWay !== undefined) {
-      this.#options.hub.unfollow();
       underWay.step.reject(reason);
       return;
     }
@@ -256,12 +257,4 @@ class Round {
       resolve();
     }
   }
-}
-
-/** Whether it comes from LMDB or the system: LMDB's codes are numbers, and ERR_ is what Node calls errors of its caller. */
-export function isSystemError(error: unknown): boolean {
-  if (!(error instanceof Error && "code" in error)) {
-    return false;
-  }
-  return typeof error.code === "number" || (typeof error.code === "string" && !error.code.startsWith("ERR_"));
 }

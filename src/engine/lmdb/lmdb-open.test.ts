@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isSystemError } from "./lmdb-writer.ts";
+import { isSystemError } from "./lmdb-open.ts";
 
 describe("isSystemError", () => {
   it("takes what LMDB and the system say, not what Node says of a mistake in the program", () => {
