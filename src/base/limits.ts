@@ -12,6 +12,9 @@ export const MIN_LEASE_TTL_S = 2;
 /** LMDB's own limit for a key with 4 KiB pages; longer keys get a named error. */
 export const MAX_KEY_BYTES = 1978;
 
+/** How far the wall clock may get from the monotonic one between two looks until it has jumped. Less is followed. */
+export const CLOCK_JUMP_MS = 500;
+
 /** How old an answer about the store's health may be: askers within it share one durable probe. */
 export const HEALTH_PROBE_INTERVAL_MS = 1_000;
 
@@ -39,13 +42,25 @@ export const MAX_TOLD_MEMBERS = 100_000;
 /** Tokens that are remembered of one connection; a node has one, a proxy's connection may serve many. */
 export const MAX_CONNECTION_TOKENS = 16;
 
+/** Tokens of which it is remembered how they stand, so that a registration need not read them. Up to about 1,500 bytes each. */
+export const MAX_KNOWN_TOKENS = 16_384;
+
+/** Members of a known token of which it is remembered who they are; a cluster of more is read when it becomes complete. */
+export const MAX_KNOWN_MEMBERS = 9;
+
+/** About the memory that readings of tokens which are kept may take, in bytes; as much again for the answers made of them. */
+export const TOKEN_READINGS_BYTES = 16 * 1024 * 1024;
+
+/** The largest reading of a token that is kept, in bytes. */
+export const TOKEN_READING_BYTES = 64 * 1024;
+
 /** How many expired tokens one turn of the sweeper reads, and lets go side by side. */
 export const TOKEN_SWEEP_BATCH = 32;
 
 /** Expired tokens of one sweep that get a line each in the log; more are summed up in one. */
 export const TOKEN_SWEEP_TOLD = 10;
 
-/** The longest time between two looks at expired tokens, in ms: what a clock that was set may cost. */
+/** The longest time between two looks at expired tokens, in ms: how late one may go when the machine slept. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
 
 /** Connections open at a time on one address; beyond it a request is answered 503. Operators: --max-connections. */
@@ -62,6 +77,9 @@ export const MAX_PIPELINED_REQUESTS = 256;
 
 /** How long a pipelined request waits for its turn; what stands before it for longer is a wait that nobody may read. */
 export const PIPELINE_PATIENCE_MS = 10_000;
+
+/** How long a connection is read on after an answer that ends it; as Go's server does. */
+export const LINGER_MS = 500;
 
 /** How long a connection that is one too many may take to send the request that is then refused. */
 export const REFUSED_CONNECTION_MS = 10_000;
@@ -120,11 +138,17 @@ export const TREE_WRITE_ATTEMPTS = 64;
 /** How often an in-order key is tried with the name that etcd would give it; then any name that keeps the order will do. */
 export const TREE_EXACT_NAME_ATTEMPTS = 8;
 
+/** Directories of which it is remembered what was found there, so that creating a file need not read them. About 300 bytes each. */
+export const MAX_KNOWN_DIRECTORIES = 16_384;
+
 /** Events that v2 watches find in memory; older ones are read from the engine. etcd v2 keeps 1,000 and no more. */
 export const TREE_HISTORY_EVENTS = 4096;
 
 /** Bytes of keys and values that the events kept in memory may hold; beyond, the oldest go (1,000 small ones always fit). */
 export const TREE_HISTORY_BYTES = 64 * 1024 * 1024;
+
+/** Events that are looked at to find out whether something stands as it did: reading it anew takes about as long. */
+export const TREE_UNTOUCHED_LOOKS = 512;
 
 /** Events that a v2 watch may be behind before it is ended with a named error; more than the memory's, which may all be told at once. */
 export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
@@ -133,10 +157,10 @@ export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
  * Due nodes that one turn of the v2 sweeper reads, and lets go side by side. Stale ones among them go in one transaction:
  * no more than MAX_TXN_OPERATIONS.
  */
-export const TREE_SWEEP_BATCH = 32;
+export const TREE_SWEEP_BATCH = 128;
 
-/** The longest that the v2 sweeper sleeps: the wall clock may be set meanwhile. */
-export const TREE_SWEEP_LONGEST_SLEEP_MS = 60_000;
+/** The longest that the v2 sweeper sleeps while some node is to go: timers stand still while the machine sleeps. */
+export const TREE_SWEEP_LONGEST_SLEEP_MS = 500;
 
 /** How long the v2 sweeper waits after a failure. */
 export const TREE_SWEEP_RETRY_MS = 1_000;
@@ -169,7 +193,7 @@ export const ROLLBACK_RETRY_MS = 1_000;
 export const READ_SLICE_MS = 10;
 
 /** Event-loop work on requests and answers in one turn; beyond, tokens take turns, so that a busy one holds up no other. */
-export const FAIR_SLICE_MS = 0.5;
+export const FAIR_SLICE_MS = 0.25;
 
 /** Event-loop work that a read does at once; beyond, it takes turns with the other long ones. Many may come at once. */
 export const FIRST_READ_SLICE_MS = 2;

@@ -3,19 +3,32 @@ import type { Clock } from "../base/clock.ts";
 import { HEALTH_PROBE_DEADLINE_MS, HEALTH_PROBE_INTERVAL_MS } from "../base/limits.ts";
 import type { Engine } from "../engine/engine.ts";
 
-export type Health = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+export type Health = Sound | { readonly ok: false; readonly reason: string };
+
+interface Sound {
+  readonly ok: true;
+  /** What the operator should know although the store is well. */
+  readonly notice?: string;
+}
 
 /** One durable probe shared by every face and listener: a flood of health checks costs one sync a second. */
 export class HealthProbe {
   readonly #engine: Pick<Engine, "probe">;
   readonly #clock: Clock;
+  readonly #notice: () => string | undefined;
   #latest: { readonly startedAt: number; readonly health: Promise<Health> } | undefined;
   /** The engine's probe under way: a disk that hangs gets one call stuck, not one more each second. */
   #underWay: Promise<Health> | undefined;
 
-  constructor(options: { readonly engine: Pick<Engine, "probe">; readonly clock: Clock }) {
+  constructor(options: {
+    readonly engine: Pick<Engine, "probe">;
+    readonly clock: Clock;
+    /** What there is to say beside that the store is well. */
+    readonly notice?: () => string | undefined;
+  }) {
     this.#engine = options.engine;
     this.#clock = options.clock;
+    this.#notice = options.notice ?? (() => undefined);
   }
 
   /**
@@ -31,19 +44,20 @@ export class HealthProbe {
   }
 
   #probe(): Promise<Health> {
-    this.#underWay ??= probe(this.#engine).finally(() => {
+    this.#underWay ??= this.#ask().finally(() => {
       this.#underWay = undefined;
     });
     return this.#underWay;
   }
-}
 
-async function probe(engine: Pick<Engine, "probe">): Promise<Health> {
-  try {
-    await engine.probe();
-    return { ok: true };
-  } catch (error) {
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  async #ask(): Promise<Health> {
+    try {
+      await this.#engine.probe();
+    } catch (error) {
+      return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    }
+    const notice = this.#notice();
+    return notice === undefined ? { ok: true } : { ok: true, notice };
   }
 }
 

@@ -1,11 +1,13 @@
 /** The one file that names concrete engines and faces: everything else sees contracts. */
-import type { Clock } from "../base/clock.ts";
+import type { Clock, MachineClock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { RandomPool } from "../base/random-pool.ts";
+import { type ClockJump, SteadyClock } from "../base/steady-clock.ts";
 import { HealthProbe } from "../domain/health-probe.ts";
 import { Registry } from "../domain/registry/registry.ts";
 import { StoreCounters } from "../domain/tree/store-counters.ts";
 import { Tree } from "../domain/tree/tree.ts";
+import { newestWriteTime } from "../domain/tree/tree-time.ts";
 import { AutoCompactor } from "../engine/auto-compactor.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openLmdbEngine } from "../engine/lmdb/lmdb-engine.ts";
@@ -31,9 +33,11 @@ const TOKEN_BYTES = 16;
 export async function compose(options: {
   readonly config: Config;
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: MachineClock;
 }): Promise<Composition> {
-  const { config, log, clock } = options;
+  const { config, log } = options;
+  const onJump = (jump: ClockJump) => log.warn(jump, clockNotice(jump) ?? "The machine's clock is right again");
+  const clock = new SteadyClock({ machine: options.clock, onJump });
   const opened: Closable[] = [];
   const keep = <T extends Closable>(part: T): T => {
     opened.push(part);
@@ -41,6 +45,7 @@ export async function compose(options: {
   };
   try {
     const engine = keep(await openLmdbEngine({ directory: config.dataDir, clock, log: log.child({ part: "engine" }) }));
+    clock.startNotBefore(await newestWriteTime(engine));
     keep(startCompacting({ engine, ...options }));
     const counters = new StoreCounters();
     const onExpired = () => counters.count("expireCount");
@@ -57,7 +62,7 @@ export async function compose(options: {
         counters,
       }),
     );
-    const probe = new HealthProbe({ engine, clock });
+    const probe = new HealthProbe({ engine, clock, notice: () => clockNotice(clock) });
     const shared = { clock, clusterId: CLUSTER_ID };
     return {
       publicFaces: [new DiscoveryFace({ ...shared, registry, probe, publicUrl: config.publicUrl })],
@@ -113,4 +118,12 @@ async function closeAll(opened: readonly Closable[], log: Log): Promise<void> {
       log.error({ err }, "a part failed to close");
     }
   }
+}
+
+/** What an operator should know of a wall clock that jumped; undefined where it did not, or is right again. */
+function clockNotice({ wallAheadMs }: { readonly wallAheadMs: number }): string | undefined {
+  if (wallAheadMs === 0) return undefined;
+  const seconds = Math.abs(wallAheadMs / 1000).toFixed(1);
+  const where = wallAheadMs > 0 ? "ahead of" : "behind";
+  return `Set the machine's clock right, or restart Muster once it is: it jumped and is ${seconds} s ${where} the time that Muster goes on by, so that nothing expires early`;
 }

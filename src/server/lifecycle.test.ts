@@ -20,7 +20,7 @@ class TestProcess extends EventEmitter {
 function run(options: { face?: HttpFace; compose?: () => Promise<Composition>; log?: LifecycleOptions["log"] } = {}) {
   const control = new TestProcess();
   const ready = deferred<Service>();
-  const clock = { time: 0, now: () => 0, monotonic: () => clock.time };
+  const clock = { time: 0, now: () => 0, monotonic: () => clock.time, sinceBoot: () => clock.time };
   const close = vi.fn(() => Promise.resolve());
   const faces = options.face === undefined ? [] : [options.face];
   const onReady = vi.fn(ready.resolve);

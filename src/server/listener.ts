@@ -9,6 +9,7 @@ import {
   REQUEST_DEADLINE_MS,
 } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import { BrokenRequests } from "./broken-requests.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -47,7 +48,12 @@ export class Listener {
         if (!limit.refuses(request, response)) pipeline.take(request, response);
       },
     });
-    const server = createServer(SERVER_OPTIONS, turns.take);
+    const broken = new BrokenRequests();
+    const server = createServer(SERVER_OPTIONS, (request, response) => {
+      broken.note(request, response);
+      turns.take(request, response);
+    });
+    broken.watch(server);
     server.maxHeadersCount = MAX_HEADERS;
     limit.watch(server);
     await listen(server, options);

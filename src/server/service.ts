@@ -1,5 +1,5 @@
 /** The running service: what compose.ts built, behind its listeners. Started in order, stopped in the other. */
-import type { Clock } from "../base/clock.ts";
+import type { MachineClock } from "../base/clock.ts";
 import { DRAIN_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { HttpFace } from "../faces/face.ts";
@@ -19,11 +19,11 @@ export interface Composition {
 export interface ServiceOptions {
   readonly config: Config;
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: MachineClock;
   readonly compose: (parts: {
     readonly config: Config;
     readonly log: Log;
-    readonly clock: Clock;
+    readonly clock: MachineClock;
   }) => Promise<Composition>;
 }
 

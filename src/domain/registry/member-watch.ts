@@ -32,7 +32,7 @@ export interface MemberWaitContext extends WaitContext {
  * member or the token goes.
  */
 export async function watchMembers(context: MemberWaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
-  const { known, live } = await openMemberWatch(context, request);
+  const { known, live, isComplete } = await openMemberWatch(context, request);
   const from = request.waitIndex === undefined || request.waitIndex === 0 ? live.index + 1 : request.waitIndex;
   return {
     index: live.index,
@@ -40,11 +40,15 @@ export async function watchMembers(context: MemberWaitContext, request: TreeWatc
     async *[Symbol.asyncIterator]() {
       try {
         for (const event of known) {
-          if (await isNews(context, event, from)) yield* tell(context, event);
+          if ((await stands(context, event)) && !(await stoodBefore(context, event, from))) yield* tell(context, event);
         }
+        let seesAll = isComplete;
         for await (const event of live) {
           if (takesAway(context.token, event)) return;
-          if (isFirstRegistration(event) && (await isNews(context, event, from))) yield* tell(context, event);
+          // Whatever else takes a member away has to do with a directory: one above it, or one in its place.
+          if (event.node.kind === "directory") seesAll = false;
+          if (!(isFirstRegistration(event) && (await stands(context, event)))) continue;
+          if (seesAll || !(await stoodBefore(context, event, from))) yield* tell(context, event);
         }
       } finally {
         live.close();
@@ -58,21 +62,26 @@ function* tell({ onTold }: MemberWaitContext, event: TreeEvent): Generator<TreeE
   yield event;
 }
 
+interface MemberEvents {
+  readonly known: readonly TreeEvent[];
+  readonly live: TreeWatch;
+  /** Whether `live` has every event from the wait's index on. */
+  readonly isComplete: boolean;
+}
+
 /** From the tree's latest events where they reach back to the index; else from the members, then from now on. */
-async function openMemberWatch(
-  context: WaitContext,
-  { waitIndex = 0 }: TreeWatchRequest,
-): Promise<{ readonly known: readonly TreeEvent[]; readonly live: TreeWatch }> {
+async function openMemberWatch(context: WaitContext, { waitIndex = 0 }: TreeWatchRequest): Promise<MemberEvents> {
   const { tree, engine, token } = context;
   const watch = { path: tokenPath(token), recursive: true, recentOnly: true, owner: token };
   try {
-    return { known: [], live: await tree.watch({ ...watch, waitIndex }) };
+    return { known: [], live: await tree.watch({ ...watch, waitIndex }), isComplete: true };
   } catch (error) {
     if (!isMusterError(error, "eventIndexCleared")) throw error;
     const { revision, members } = await readMembers(engine, token);
     const live = await tree.watch({ ...watch, waitIndex: revision + 1 });
     const since = members.filter(({ kv }) => kv.createRevision >= waitIndex);
-    return { known: await Promise.all(since.map(({ id, kv }) => registrationOf(context, id, kv))), live };
+    const known = await Promise.all(since.map(({ id, kv }) => registrationOf(context, id, kv)));
+    return { known, live, isComplete: false };
   }
 }
 
@@ -142,17 +151,26 @@ function takesAway(token: Token, { action, node }: TreeEvent): boolean {
   return node.path === tokenPath(token) || (target.kind === "member" && node.kind === "file");
 }
 
-/** Whether the member of a registration is there by it still, and was not there when the wait's index had not come. */
-async function isNews({ engine }: WaitContext, { node }: TreeEvent, from: Revision): Promise<boolean> {
-  const key = utf8(node.path);
-  const now = await engine.range({ key });
-  if (now.kvs[0]?.createRevision !== node.modifiedIndex) return false;
+/** Whether the member of a registration is there by it still. A thousand who wait ask so of the same one. */
+async function stands({ engine, tree }: WaitContext, { node }: TreeEvent): Promise<boolean> {
+  const { revision } = await engine.status();
+  if (tree.isUnchanged(node.path, { after: node.modifiedIndex, until: revision })) return true;
+  const { kvs } = await engine.range({ key: utf8(node.path) });
+  return kvs[0]?.createRevision === node.modifiedIndex;
+}
+
+/**
+ * Whether the member of a registration was there already when the wait's index had not come, so that whoever waits knows
+ * it. Who has seen every event since need not ask: a member that goes ends the wait.
+ */
+async function stoodBefore({ engine }: WaitContext, { node }: TreeEvent, from: Revision): Promise<boolean> {
+  if (from <= 1) return false;
   try {
-    const before = await engine.range({ key, revision: from - 1 });
-    return from <= 1 || before.kvs.length === 0;
+    const { kvs } = await engine.range({ key: utf8(node.path), revision: from - 1 });
+    return kvs.length > 0;
   } catch (error) {
     // What stood so long ago nobody knows: a node that hears of a member twice starts again, one that never hears waits.
-    if (isMusterError(error, "compacted")) return true;
+    if (isMusterError(error, "compacted")) return false;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
  * What a write below a token does besides itself, in the same revision: it takes its turn among the writes to that
  * token, moves the token's expiry on, marks it complete, and keeps how a member came.
  */
-import { prefixEnd, utf8 } from "../../base/bytes.ts";
+import { type Bytes, prefixEnd, utf8 } from "../../base/bytes.ts";
 import type { KeyRange, Operation } from "../../engine/model.ts";
 import type { TreeEvent, WriteCommand } from "../tree/model.ts";
 import type { Origin } from "./origin.ts";
@@ -16,7 +16,7 @@ import {
   writeRecord,
 } from "./registry-layout.ts";
 import type { RegistryPath, Token } from "./token.ts";
-import { hasBeenComplete, type TokenState } from "./token-state.ts";
+import type { TokenHead } from "./token-state.ts";
 
 /** How long a token lives, and what time it is; both in ms. 0 for the time to live: for ever. */
 export interface Lifetime {
@@ -26,22 +26,46 @@ export interface Lifetime {
 
 /** A write to a path below a token, about to happen. */
 export interface TokenWrite {
-  readonly state: TokenState;
+  readonly state: Pick<TokenHead, "token" | "size" | "record">;
+  /** The members that are there before it; undefined where nobody counted them. */
+  readonly members?: readonly string[] | undefined;
   readonly target: RegistryPath;
   readonly planned: TreeEvent;
   readonly origin: Origin;
   readonly lifetime: Lifetime;
 }
 
-/** The operations that ride on a write below a token. */
-export function operationsOf(write: TokenWrite): readonly Operation[] {
-  if (isDeletion(write.planned) && write.target.kind === "token") return forgetToken(write.state.token);
+/** What rides on a write below a token. */
+export interface TokenChange {
+  /** The token's record from then on, and its bytes; undefined where the token goes. */
+  readonly written: { readonly record: TokenRecord; readonly recordValue: Bytes } | undefined;
+  readonly operations: readonly Operation[];
+}
+
+/** Works out what rides on a write below a token; its members must have been counted where `mustCount` says so. */
+export function changeOf(write: TokenWrite): TokenChange {
+  const { token, record: before } = write.state;
+  if (isDeletion(write.planned) && write.target.kind === "token") {
+    return { written: undefined, operations: forgetToken(token) };
+  }
   const registered = registeredMember(write);
-  const before = write.state.record ?? { issued: false, complete: false };
-  const record = { ...before, complete: completeAfter(write, registered) };
+  const counted = { ...(before ?? { issued: false }), ...countAfter(write, registered) };
   const member = registered === undefined ? dropMember(write) : keepMember(write, registered);
-  const { record: dated, index } = registered === undefined ? { record, index: [] } : renewExpiry(write, record);
-  return [put(tokenRecordKey(write.state.token), dated), ...index, ...member];
+  const { record, index } = registered === undefined ? { record: counted, index: [] } : renewExpiry(write, counted);
+  const recordValue = writeRecord(record);
+  const keep: Operation = { kind: "put", request: { key: tokenRecordKey(token), value: recordValue } };
+  return { written: { record, recordValue }, operations: [keep, ...index, ...member] };
+}
+
+/**
+ * Whether a write can only be worked out by somebody who knows the token's members: where the token may be, or become,
+ * complete, and before a deletion, which must find out whether it has been.
+ */
+export function mustCount(write: TokenWrite): boolean {
+  const { size, record } = write.state;
+  if (record?.complete === true || size === undefined) return false;
+  if (isDeletion(write.planned)) return write.target.kind !== "token";
+  return record?.members === undefined || record.members + addedMembers(write) >= size;
 }
 
 /** The changes that leave nothing of a token's records; its entry in the index by time goes when its time comes. */
@@ -52,13 +76,17 @@ export function forgetToken(token: Token): readonly Operation[] {
 
 /** The records of a token that /new makes now. */
 export function issueToken(token: Token, lifetime: Lifetime): readonly Operation[] {
-  const record: TokenRecord = { issued: true, complete: false };
-  if (lifetime.tokenTtlMs === 0) return [put(tokenRecordKey(token), record)];
-  const expires = lifetime.now + lifetime.tokenTtlMs;
-  return [
-    put(tokenRecordKey(token), { ...record, expires, lookAt: expires }),
-    { kind: "put", request: { key: lookAtKey(expires, token), value: NOTHING } },
-  ];
+  const record = issuedRecord(lifetime);
+  const { lookAt } = record;
+  const index: readonly Operation[] =
+    lookAt === undefined ? [] : [{ kind: "put", request: { key: lookAtKey(lookAt, token), value: NOTHING } }];
+  return [put(tokenRecordKey(token), record), ...index];
+}
+
+/** The record of a token that /new makes now. */
+export function issuedRecord({ now, tokenTtlMs }: Lifetime): TokenRecord {
+  const expires = tokenTtlMs === 0 ? undefined : now + tokenTtlMs;
+  return { issued: true, expires, lookAt: expires, complete: false, members: 0 };
 }
 
 /** Whether a command creates an entry, as nodes register: the kind of write whose repetition is no mistake. */
@@ -81,12 +109,25 @@ function registeredMember({ target, planned }: TokenWrite): string | undefined {
   return target.id;
 }
 
-function completeAfter(write: TokenWrite, registered: string | undefined): boolean {
-  const { state } = write;
-  if (hasBeenComplete(state)) return true;
-  if (registered === undefined || state.size === undefined) return false;
-  const others = state.members.filter((member) => member.id !== registered);
-  return others.length + 1 >= state.size;
+/** How many members a write adds: a first registration one. */
+function addedMembers(write: TokenWrite): number {
+  return registeredMember(write) !== undefined && write.planned.prevNode === undefined ? 1 : 0;
+}
+
+/** Whether the token has been complete then, and as long as it has not, how many members it has. */
+function countAfter(write: TokenWrite, registered: string | undefined): Pick<TokenRecord, "complete" | "members"> {
+  const { state, members, target, planned } = write;
+  const { record, size } = state;
+  if (record?.complete === true) return { complete: true, members: undefined };
+  if (members === undefined) {
+    const known = record?.members;
+    return { complete: false, members: known === undefined ? undefined : known + addedMembers(write) };
+  }
+  const gone = target.kind === "member" && isDeletion(planned) ? target.id : undefined;
+  const others = members.filter((id) => id !== registered && id !== gone);
+  const after = others.length + (registered === undefined ? 0 : 1);
+  const complete = size !== undefined && Math.max(members.length, after) >= size;
+  return complete ? { complete, members: undefined } : { complete, members: after };
 }
 
 function keepMember({ state, planned, origin, lifetime }: TokenWrite, id: string): readonly Operation[] {
@@ -111,10 +152,7 @@ function renewExpiry(
   record: TokenRecord,
 ): { readonly record: TokenRecord; readonly index: readonly Operation[] } {
   if (!record.issued) return { record, index: [] };
-  if (lifetime.tokenTtlMs === 0) {
-    const { issued, complete } = record;
-    return { record: { issued, complete }, index: [] };
-  }
+  if (lifetime.tokenTtlMs === 0) return { record: { ...record, expires: undefined, lookAt: undefined }, index: [] };
   const expires = lifetime.now + lifetime.tokenTtlMs;
   const lookAt = Math.min(record.lookAt ?? expires, expires);
   const entry: Operation = { kind: "put", request: { key: lookAtKey(lookAt, state.token), value: NOTHING } };

@@ -23,6 +23,11 @@ const tokenRecord = z.object({
   lookAt: z.number().optional(),
   /** Whether it ever had as many members as its size. */
   complete: z.boolean(),
+  /**
+   * No fewer than there are members, until it is complete; absent: not counted. Members that a time to live took are
+   * still in it: it tells when there is no need to count, and no more.
+   */
+  members: z.number().optional(),
 });
 export type TokenRecord = Readonly<z.infer<typeof tokenRecord>>;
 

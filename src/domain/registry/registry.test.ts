@@ -258,6 +258,40 @@ describe("Registry: waits at a token", () => {
     expect(told(await next(waiting))).toBe(`create m2=b=u2 @${m2.index}`);
   });
 
+  it("tell nobody again of a member that they knew, though a directory stood in its place meanwhile", async () => {
+    const { token } = await registry.createToken(3);
+    const known = (await store.write(create(token, "a", "a=u"))).index;
+    const path = childPath(tokenPath(token), "a");
+    const operator = registry.storeFor(CLIENT);
+    const directory = { kind: "directory" } as const;
+    const waiting = await store.watch({ path: tokenPath(token), recursive: true, waitIndex: known + 1 });
+    await operator.write({ kind: "set", path, content: directory, expiry: NEVER, refresh: false });
+    await operator.write({ kind: "delete", path, directory: true, recursive: true });
+    await operator.write(create(token, "a", "a=u"));
+    const b = await store.write(create(token, "b", "b=u"));
+    expect(told(await next(waiting))).toBe(`create b=b=u @${b.index}`);
+  });
+
+  it("tell nobody again of a member that they knew, which went while Muster was down and comes again", async () => {
+    const { token } = await registry.createToken(4);
+    const m1 = await store.write(create(token, "m1", "a=u1"));
+    await store.write(remove(token, "m1"));
+    await restart();
+    const waiting = await store.watch({ path: tokenPath(token), recursive: true, waitIndex: m1.index + 1 });
+    await store.write(create(token, "m1", "a=u1"));
+    const m2 = await store.write(create(token, "m2", "b=u2"));
+    expect(told(await next(waiting))).toBe(`create m2=b=u2 @${m2.index}`);
+  });
+
+  it("tell nobody of a member that has gone again before its turn to be told", async () => {
+    const { token } = await registry.createToken(3);
+    const from = (await revision()) + 1;
+    await store.write(create(token, "a", "a=u"));
+    await store.write(remove(token, "a"));
+    const watch = await store.watch({ path: tokenPath(token), recursive: true, waitIndex: from });
+    await expect(next(watch)).rejects.toThrow("the watch ended");
+  });
+
   it("end when the token goes, so that nodes ask again and are told", async () => {
     const { token } = await registry.createToken(3);
     const waiting = await store.watch({ path: tokenPath(token), recursive: true });

@@ -10,6 +10,7 @@ import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type {
+  GetOptions,
   Rider,
   TreeEvent,
   TreePath,
@@ -22,18 +23,22 @@ import type {
 import type { StoreCounters } from "../tree/store-counters.ts";
 import type { Tree } from "../tree/tree.ts";
 import { pathError } from "../tree/tree-errors.ts";
+import { KnownTokens } from "./known-tokens.ts";
 import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
-import { isRegistration, issueToken, type Lifetime, operationsOf } from "./registration.ts";
+import { changeOf, isRegistration, issuedRecord, issueToken, type Lifetime, mustCount } from "./registration.ts";
 import { StartingOver } from "./starting-over.ts";
 import { parseToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
+import { TokenReadings } from "./token-readings.ts";
 import {
   completionOf,
   hasBeenComplete,
   type MissingToken,
+  readMemberIds,
   readToken,
   readTokenHead,
+  type TokenHead,
   type TokenState,
   unchangedRecord,
 } from "./token-state.ts";
@@ -56,11 +61,15 @@ export class Registry {
   readonly #options: RegistryOptions;
   readonly #sweeper: TokenSweeper;
   readonly #startingOver: StartingOver;
+  readonly #known: KnownTokens;
+  readonly #readings: TokenReadings;
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
     this.#sweeper = new TokenSweeper(options);
     this.#startingOver = new StartingOver(options.clock);
+    this.#known = new KnownTokens({ ...options, lifetime: () => this.#lifetime() });
+    this.#readings = new TokenReadings(options);
   }
 
   /** Opens the registry on a tree and begins to sweep expired tokens. */
@@ -74,6 +83,8 @@ export class Registry {
   async createToken(size: number): Promise<{ readonly token: Token; readonly index: Revision }> {
     const token = parseToken(Buffer.from(this.#options.randomTokenBytes()).toString("hex"));
     if (token === undefined) throw new MusterError("internal", "Report this defect: no token could be made");
+    const lifetime = this.#lifetime();
+    const ride = { compares: [], operations: issueToken(token, lifetime) };
     const event = await this.#options.tree.write(
       {
         kind: "create",
@@ -81,8 +92,10 @@ export class Registry {
         content: { kind: "file", value: utf8(String(size)) },
         expiry: { kind: "never" },
       },
-      () => Promise.resolve({ compares: [], operations: issueToken(token, this.#lifetime()) }),
+      () => Promise.resolve(ride),
+      { fresh: tokenPath(token), foresee: () => ({ ...ride, settle: () => {} }) },
     );
+    this.#known.learnMade(token, { size, record: issuedRecord(lifetime), revision: event.index });
     if (this.#options.tokenTtlMs > 0) this.#sweeper.wakeBy(this.#options.clock.now() + this.#options.tokenTtlMs);
     this.#options.log.info({ token: shortToken(token), size }, "token made");
     return { token, index: event.index };
@@ -115,10 +128,27 @@ export class Registry {
 
   async #get(
     { path, origin }: { readonly path: TreePath; readonly origin: Origin },
-    options: { readonly recursive: boolean; readonly sorted: boolean },
+    options: GetOptions,
   ): Promise<TreeReading> {
     const target = readRegistryPath(path);
     if (target.kind === "outside") return this.#options.tree.get(path, options);
+    if (target.kind !== "token") return (await this.#readPath({ path, target, origin }, options)).reading;
+    const reading = options.recursive
+      ? (await this.#readPath({ path, target, origin }, options)).reading
+      : ((await this.#readings.get(target.token)) ?? (await this.#readAndKeep({ path, target, origin }, options)));
+    this.#startingOver.noteShown(origin.connection, target.token, reading.index);
+    return reading;
+  }
+
+  async #readAndKeep(place: PlaceInToken, options: GetOptions): Promise<TreeReading> {
+    const { reading, head } = await this.#readPath(place, options);
+    return head.exists ? this.#readings.keep(reading, head) : reading;
+  }
+
+  async #readPath(
+    { path, target, origin }: PlaceInToken,
+    options: GetOptions,
+  ): Promise<{ readonly reading: TreeReading; readonly head: TokenHead | MissingToken }> {
     const { engine, clock, tree } = this.#options;
     const [reading, head] = await Promise.all([
       tree.get(path, options).catch((error: unknown) => {
@@ -128,8 +158,7 @@ export class Registry {
     ]);
     if (!head.exists && origin.scope === "public")
       throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
-    if (target.kind === "token") this.#startingOver.noteShown(origin.connection, target.token, reading.index);
-    return reading;
+    return { reading, head };
   }
 
   async #write(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
@@ -139,7 +168,9 @@ export class Registry {
     const begins =
       target.kind === "member" && this.#startingOver.noteRegistration(origin.connection, target.token, target.id);
     try {
-      const event = await this.#options.tree.write(command, this.#rider(target, origin));
+      const foresight =
+        target.kind === "member" && isRegistration(command) ? this.#known.foresight(target, origin) : undefined;
+      const event = await this.#options.tree.write(command, this.#rider(target, origin), foresight);
       this.#tell(event, { target, origin });
       return event;
     } catch (error) {
@@ -152,14 +183,18 @@ export class Registry {
   /** Public writes need a token; an operator's write to a token that is none yet makes it by hand. */
   #rider(target: InToken, origin: Origin): Rider {
     return async (planned) => {
-      const state = await this.#read(target.token);
+      const { engine } = this.#options;
+      this.#known.forget(target.token);
+      const state = await readTokenHead(engine, target.token, this.#options.clock.now());
       if (!state.exists) {
         if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), state.revision);
         return { compares: [], operations: [] };
       }
       // An in-order key is written below the path that it was asked for.
       const written = readRegistryPath(planned.node.path);
-      const operations = operationsOf({ state, target: written, planned, origin, lifetime: this.#lifetime() });
+      const write = { state, target: written, planned, origin, lifetime: this.#lifetime() };
+      const members = mustCount(write) ? await readMemberIds(engine, target.token) : undefined;
+      const { operations } = changeOf({ ...write, members });
       return { compares: [unchangedRecord(state)], operations };
     };
   }
@@ -220,6 +255,13 @@ export class Registry {
 }
 
 type InToken = Exclude<RegistryPath, { readonly kind: "outside" }>;
+
+/** What a request reads at or below a token. */
+interface PlaceInToken {
+  readonly path: TreePath;
+  readonly target: InToken;
+  readonly origin: Origin;
+}
 
 /** Where not even the registry's root is there yet, the token is what is missing: nodes and people know of nothing above. */
 function missingToken(error: unknown, token: Token): unknown {

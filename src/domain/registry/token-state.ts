@@ -38,6 +38,8 @@ export interface TokenHead {
   readonly record: TokenRecord | undefined;
   /** 0: there is no record. For the compare that makes writes to one token take turns. */
   readonly recordRevision: Revision;
+  /** The size and the record as they are stored. */
+  readonly stored: { readonly size: KeyValue; readonly record: KeyValue | undefined };
 }
 
 export interface TokenState extends TokenHead {
@@ -68,6 +70,12 @@ export async function readMembers(
   return { revision, members: membersOf(token, kvs) };
 }
 
+/** The members of a token, by first registration. */
+export async function readMemberIds(engine: Engine, token: Token): Promise<readonly string[]> {
+  const { kvs } = await engine.range({ ...membersRange(token), keysOnly: true });
+  return membersOf(token, kvs).map(({ id }) => id);
+}
+
 function headRanges(token: Token): readonly RangeRequest[] {
   return [{ key: utf8(sizePath(token)) }, { key: tokenRecordKey(token) }];
 }
@@ -87,7 +95,8 @@ function headOf(
   const expired = record?.expires !== undefined && record.expires <= now;
   if (sizeKv === undefined || expired) return { exists: false, token, revision };
   const size = parseSize(text(sizeKv.value).trim());
-  return { exists: true, token, revision, size, record, recordRevision: recordKv?.modRevision ?? 0 };
+  const recordRevision = recordKv?.modRevision ?? 0;
+  return { exists: true, token, revision, size, record, recordRevision, stored: { size: sizeKv, record: recordKv } };
 }
 
 /** Whether the token has, or ever had, as many members as its size. */

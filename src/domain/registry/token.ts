@@ -1,7 +1,7 @@
 /** Tokens: the secret names of clusters that form, and where their keys are. */
 
 import type { TreePath } from "../tree/model.ts";
-import { childPath, parsePath, segmentsOf } from "../tree/tree-path.ts";
+import { childPath, parsePath } from "../tree/tree-path.ts";
 
 /** The name of a cluster that forms: 32 hex digits where Muster made it, any one path segment where a person did. */
 export type Token = string & { readonly __brand: "Token" };
@@ -47,16 +47,18 @@ export type RegistryPath =
   /** Anything else below a token. */
   | { readonly kind: "inside"; readonly token: Token };
 
-const ROOT_DEPTH = segmentsOf(REGISTRY_ROOT).length;
+/** What the path of every token begins with, up to its name. */
+const BELOW_ROOT = `${REGISTRY_ROOT}/`;
 
 /** Reads a path with the registry's eyes. */
 export function readRegistryPath(path: TreePath): RegistryPath {
-  if (!path.startsWith(`${REGISTRY_ROOT}/`)) return { kind: "outside" };
-  const [name = "", id, ...deeper] = segmentsOf(path).slice(ROOT_DEPTH);
-  const token = parseToken(name);
+  if (!path.startsWith(BELOW_ROOT)) return { kind: "outside" };
+  const end = path.indexOf("/", BELOW_ROOT.length);
+  const token = parseToken(end === -1 ? path.slice(BELOW_ROOT.length) : path.slice(BELOW_ROOT.length, end));
   if (token === undefined) return { kind: "outside" };
-  if (id === undefined) return { kind: "token", token };
-  if (deeper.length === 0 && !id.startsWith("_")) return { kind: "member", token, id };
+  if (end === -1) return { kind: "token", token };
+  const id = path.slice(end + 1);
+  if (!(id.includes("/") || id.startsWith("_"))) return { kind: "member", token, id };
   if (path === sizePath(token)) return { kind: "size", token };
   return { kind: "inside", token };
 }

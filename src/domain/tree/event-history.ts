@@ -1,8 +1,9 @@
 /** The latest events of the tree, for watches that begin in the past. */
-import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS } from "../../base/limits.ts";
+import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS, TREE_UNTOUCHED_LOOKS } from "../../base/limits.ts";
 import type { Revision } from "../../engine/model.ts";
-import type { TreeNode } from "./model.ts";
+import type { TreeNode, TreePath } from "./model.ts";
 import type { DecodedEvent } from "./tree-decode.ts";
+import { isBelow } from "./tree-path.ts";
 
 /** What an event takes beside its keys and values; measured roughly, it only has to bound the total. */
 const EVENT_OVERHEAD_BYTES = 500;
@@ -54,6 +55,20 @@ export class EventHistory {
     }
   }
 
+  /**
+   * Whether it is known that nothing at, above or below a path was written after one index, up to another. False also
+   * where the history does not reach so far, or would have to be searched for long.
+   */
+  isUntouched(path: TreePath, { after, until }: { readonly after: Revision; readonly until: Revision }): boolean {
+    if (until > this.#newest || after + 1 < this.#oldest) return false;
+    if (after >= this.#newest) return true;
+    let looks = 0;
+    for (const { event } of this.from(after + 1)) {
+      if (++looks > TREE_UNTOUCHED_LOOKS || touches(event.node.path, path)) return false;
+    }
+    return true;
+  }
+
   #isTooLarge(): boolean {
     const count = this.#events.length - this.#first;
     return count > TREE_HISTORY_EVENTS || (this.#bytes > TREE_HISTORY_BYTES && count > 0);
@@ -97,6 +112,11 @@ export class EventHistory {
 
 function sizeOf({ event, removed }: DecodedEvent): number {
   return EVENT_OVERHEAD_BYTES + nodeBytes(event.node) + nodeBytes(event.prevNode) + removed.size * EVENT_OVERHEAD_BYTES;
+}
+
+/** Whether a write at one path may change what is read at another. */
+function touches(written: TreePath, read: TreePath): boolean {
+  return written === read || isBelow(written, read) || isBelow(read, written);
 }
 
 function nodeBytes(node: TreeNode | undefined): number {

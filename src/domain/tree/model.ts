@@ -41,6 +41,8 @@ export interface TreeEvent {
   readonly prevNode?: TreeNode;
   /** The store's index after the change. */
   readonly index: Revision;
+  /** When it happened by its writer's clock, in ms since 1970: what was left then of a time to live. Absent: not known. */
+  readonly at?: number;
   /** True for a refresh (v2's refresh=true): it wakes no watcher. */
   readonly refresh?: boolean;
 }
@@ -56,6 +58,8 @@ export interface TreeReading {
   readonly node: TreeNode;
   /** The store's index when it was read (X-Etcd-Index). */
   readonly index: Revision;
+  /** The very same node is given again as long as it stands so: what is made of it is worth keeping with it. */
+  readonly kept?: true;
 }
 
 /** What becomes of a node's time to live; `keep` is v2's refresh=true without a ttl field's meaning changed. */
@@ -109,10 +113,30 @@ export type Content = { readonly kind: "file"; readonly value: Bytes } | { reado
  * attempt (a write whose reads were overtaken is tried again), with the event that the attempt would make; it may throw
  * to call the write off.
  */
-export type Rider = (planned: TreeEvent) => Promise<{
+export type Rider = (planned: TreeEvent) => Promise<Ride>;
+
+export interface Ride {
   readonly compares: readonly Compare[];
   readonly operations: readonly Operation[];
-}>;
+}
+
+/** What a caller believes to know, so that the tree can create a file without reading first. */
+export interface Foresight {
+  /** At or above the command's path: a name so random that nobody can have used it. */
+  readonly fresh?: TreePath;
+  /** Reads what `foresee` needs; undefined where it knows that already. */
+  readonly prepare?: () => Promise<void> | undefined;
+  /**
+   * As a rider, but from memory; the indices of the planned event are 0. Undefined: the write is to be done as usual.
+   * The engine gets the write in the same turn.
+   */
+  readonly foresee: (planned: TreeEvent) => Foreseen | undefined;
+}
+
+export interface Foreseen extends Ride {
+  /** Told the write's revision when it is done; undefined: nothing was written, what was believed may be wrong. */
+  readonly settle: (revision: Revision | undefined) => void;
+}
 
 export interface TreeWatchRequest {
   readonly path: TreePath;

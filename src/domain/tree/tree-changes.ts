@@ -164,7 +164,8 @@ function factsBefore(before: Existing): NodeFacts {
   return { directory: false, created, modified: before.kv.modRevision, ...expires };
 }
 
-function unchanged({ key, modRevision }: { readonly key: Uint8Array; readonly modRevision: number }): Compare {
+/** Holds while nothing was written to a key since it was read. */
+export function unchanged({ key, modRevision }: { readonly key: Uint8Array; readonly modRevision: number }): Compare {
   return { key, target: "modRevision", result: "equal", expected: modRevision };
 }
 

@@ -58,7 +58,7 @@ async function findChange({ events }: Change, key: Bytes, loop: LongLoop): Promi
 }
 
 async function decodeAction(change: Change, record: KeyValue, loop: LongLoop): Promise<DecodedEvent> {
-  const { action, path: name, refresh, node: facts, prev } = readActionRecord(record);
+  const { action, path: name, at, refresh, node: facts, prev } = readActionRecord(record);
   const path = parsePath(name);
   const file = await findChange(change, keyOfPath(path), loop);
   const node = nodeFrom(path, { created: change.revision, ...facts, modified: change.revision }, file?.kv.value);
@@ -66,6 +66,7 @@ async function decodeAction(change: Change, record: KeyValue, loop: LongLoop): P
     action,
     node,
     index: change.revision,
+    at,
     ...(prev === undefined ? {} : { prevNode: nodeFrom(path, prev, file?.prevKv?.value) }),
     ...(refresh === true ? { refresh } : {}),
   };

@@ -6,6 +6,7 @@ import { type ErrorCode, MusterError } from "../../base/errors.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { MAX_PATH_BYTES } from "./tree-layout.ts";
+import { ROOT } from "./tree-path.ts";
 
 type TreeErrorCode = Extract<
   ErrorCode,
@@ -30,9 +31,9 @@ const SENTENCES = {
 
 /** An error about a path. */
 export function pathError(code: keyof typeof SENTENCES, path: TreePath, index: Revision): MusterError {
-  return new MusterError(code, `${SENTENCES[code]}: ${JSON.stringify(path)}`, {
-    details: { path, cause: path, index },
-  });
+  // etcd takes the prefix of its keyspace off a path, and of the root nothing is left; "read only" spells the root out.
+  const cause = path === ROOT && code !== "readOnly" ? "" : path;
+  return new MusterError(code, `${SENTENCES[code]}: ${JSON.stringify(path)}`, { details: { path, cause, index } });
 }
 
 /** A path that the store has no room for. */

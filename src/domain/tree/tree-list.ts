@@ -1,5 +1,5 @@
 /** Lists a directory: its children, or all that is below it, at one revision. */
-import { compareBytes } from "../../base/bytes.ts";
+import { compareBytes, text } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { FIRST_READ_SLICE_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -8,7 +8,7 @@ import { turns } from "../../engine/turns.ts";
 import type { TreeNode, TreePath } from "./model.ts";
 import { belowRange, type Space, spaceOf } from "./tree-layout.ts";
 import { Listing, type ListingOptions } from "./tree-listing.ts";
-import { childPath, isHidden, pathOfKey, segmentsOf } from "./tree-path.ts";
+import { childPath, isHidden, pathOfKey, segmentsOf, shownPart } from "./tree-path.ts";
 import { Scan, skipBelowChildren, skipHidden } from "./tree-scan.ts";
 
 export interface ListOptions extends ListingOptions {
@@ -73,20 +73,26 @@ class Merge {
     return false;
   }
 
-  #take({ path, bytes }: Head): void {
+  #take({ path, bytes, isWhole }: Head): void {
     const directory = this.#directories.take(bytes);
     const key = this.#keys.take(bytes);
     const record = this.#records.take(bytes);
     const segments = this.#recursive ? [] : segmentsOf(path);
-    if (segments.length <= this.#depth + 1) this.listing.add(path, { directory, key, record });
-    else if (key !== undefined) this.listing.addImplied(childPath(this.#directory, segments[this.#depth] ?? ""), path);
+    const isTooDeep = segments.length > this.#depth + 1;
+    if (isWhole && !isTooDeep) this.listing.add(path, { directory, key, record });
+    else if (key !== undefined) {
+      const implied = isTooDeep ? childPath(this.#directory, segments[this.#depth] ?? "") : path;
+      this.listing.addImplied(implied, text(key.key));
+    }
   }
 }
 
 /** A path to be seen, and what one space has there. */
 interface Head {
   readonly path: TreePath;
-  /** The path as bytes: they decide the order. */
+  /** Whether the key is that of the path; else it is one that v2 does not show, and makes the path a directory. */
+  readonly isWhole: boolean;
+  /** What the key has for a path: it decides the order. */
   readonly bytes: Uint8Array;
   readonly kv: KeyValue;
 }
@@ -139,11 +145,13 @@ class SpaceReader {
   }
 
   #headOf(kv: KeyValue): Head | undefined {
-    const bytes = spaceOf(kv.key)?.pathBytes;
-    const path = bytes === undefined ? undefined : pathOfKey(bytes);
-    return bytes === undefined || path === undefined || isHidden(path, this.#directory)
-      ? undefined
-      : { path, bytes, kv };
+    const place = spaceOf(kv.key);
+    if (place === undefined) return undefined;
+    const bytes = place.pathBytes;
+    const path = pathOfKey(bytes);
+    if (path !== undefined && !isHidden(path, this.#directory)) return { path, bytes, kv, isWhole: true };
+    const shown = place.space === "key" ? shownPart(bytes, this.#directory) : undefined;
+    return shown === undefined ? undefined : { path: shown, bytes, kv, isWhole: false };
   }
 }
 

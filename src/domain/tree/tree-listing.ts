@@ -58,8 +58,11 @@ export class Listing {
     else if (key !== undefined) this.#addFile(path, key, record);
   }
 
-  /** Takes in that there is something below a path, itself below the directory: then it is one, if nothing is known of it. */
-  addImplied(path: TreePath, below: TreePath): void {
+  /**
+   * Takes in that there is a key below a path, itself below the directory: then it is one, if nothing is known of it.
+   * The key need not be a path.
+   */
+  addImplied(path: TreePath, below: string): void {
     this.#leave(below);
     this.#openAt(path);
   }
@@ -70,7 +73,7 @@ export class Listing {
   }
 
   /** Forgets what is no beginning of the path, so that nothing at or below it can come any more. */
-  #leave(path: TreePath): void {
+  #leave(path: string): void {
     for (let top = this.#stack.at(-1); top !== undefined && this.#stack.length > 1; top = this.#stack.at(-1)) {
       if (path.startsWith(top.path) && path.charCodeAt(top.path.length) <= SLASH) return;
       this.#stack.pop();

@@ -7,6 +7,11 @@ export const ROOT: TreePath = "/" as TreePath;
 /** A byte that UTF-8 text cannot hold shows as this after decoding. */
 const REPLACEMENT = "\ufffd";
 
+const SLASH = 0x2f;
+
+/** Names that no path has, and hidden ones. */
+const UNSHOWN_NAME = /^(?:\.{0,2}$|_)/;
+
 /**
  * The tree path that a decoded text means: as Go's path.Clean(path.Join("/", raw)), which etcd v2 uses. Empty and `.`
  * segments go, `..` takes its parent away (at the root: nothing), a trailing slash goes.
@@ -94,4 +99,21 @@ export function pathOfKey(key: Bytes): TreePath | undefined {
     return undefined;
   }
   return path.includes(REPLACEMENT) && !Buffer.from(path).equals(key) ? undefined : path;
+}
+
+/**
+ * Of a key below `directory` that v2 cannot name, or not from there, the directories that it lies in: as deep as names
+ * go that v2 shows. Undefined where it lies in none but `directory`.
+ */
+export function shownPart(key: Bytes, directory: TreePath): TreePath | undefined {
+  const start = directory === ROOT ? 1 : utf8(directory).length + 1;
+  let shown = directory;
+  for (let from = start, slash = key.indexOf(SLASH, from); slash !== -1; slash = key.indexOf(SLASH, from)) {
+    const bytes = key.subarray(from, slash);
+    const name = text(bytes);
+    if (UNSHOWN_NAME.test(name) || (name.includes(REPLACEMENT) && !Buffer.from(name).equals(bytes))) break;
+    shown = childPath(shown, name);
+    from = slash + 1;
+  }
+  return shown === directory ? undefined : shown;
 }

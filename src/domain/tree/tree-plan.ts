@@ -2,7 +2,8 @@
  * What a command does to what was found at its path: the v2 rules. A plan says what becomes of the node; how that is
  * written to the engine is tree-changes' business. The rules and their order are etcd 2.3.8's store/store.go.
  */
-import { type Bytes, equalBytes, NO_BYTES, text } from "../../base/bytes.ts";
+import { type Bytes, equalBytes, NO_BYTES } from "../../base/bytes.ts";
+import { goText } from "../../base/go-text.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { Action, Content, Expiry, Precondition, TreeEvent, TreeNode, TreePath, WriteCommand } from "./model.ts";
 import { compareError, pathError } from "./tree-errors.ts";
@@ -146,7 +147,8 @@ function matching({ prevValue, prevIndex }: Precondition, located: Located): Ext
   if (target.kind === "directory") throw pathError("notFile", target.path, located.revision);
   const { value, modRevision } = target.kv;
   const failures: string[] = [];
-  if (prevValue !== undefined && !equalBytes(prevValue, value)) failures.push(`[${text(prevValue)} != ${text(value)}]`);
+  if (prevValue !== undefined && !equalBytes(prevValue, value))
+    failures.push(`[${goText(prevValue)} != ${goText(value)}]`);
   if (prevIndex !== undefined && prevIndex !== modRevision) failures.push(`[${prevIndex} != ${modRevision}]`);
   if (failures.length > 0) throw compareError(failures.join(" "), target.path, located.revision);
   return target;

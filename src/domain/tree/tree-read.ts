@@ -120,6 +120,16 @@ async function readKeys(engine: Engine, located: Located): Promise<readonly Rang
   return results;
 }
 
+/** Reads the directories above a path in one call of the engine; without what may stand in their way. */
+export async function readAncestors(engine: Engine, path: TreePath): Promise<readonly Ancestor[]> {
+  const above = ancestorsOf(path);
+  const { results } = await readRanges(
+    engine,
+    above.map((ancestor) => ({ key: directoryKey(ancestor) })),
+  );
+  return above.map((ancestor, place) => asAncestor(ancestor, first(results[place])));
+}
+
 /** The first directory on the way to a missing path that is not there either, or the path itself. */
 export async function firstMissing(engine: Engine, located: Located): Promise<TreePath> {
   const doubtful = located.ancestors.filter((ancestor) => ancestor.record === undefined);

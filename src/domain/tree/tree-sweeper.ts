@@ -26,6 +26,7 @@ export class TreeSweeper {
   #due = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<number> = Promise.resolve(0);
+  #sweeping = false;
   #closed = false;
 
   constructor(options: TreeSweeperOptions) {
@@ -35,6 +36,11 @@ export class TreeSweeper {
   /** Finds out what is due first and sets the timer. */
   async start(): Promise<void> {
     this.noteExpiry(await this.#firstExpiry());
+  }
+
+  /** Whether the time of some node has come, or may have: then what stands in the store is not what is read. */
+  get isDue(): boolean {
+    return this.#sweeping || this.#due <= this.#options.clock.now();
   }
 
   /** A node is to go at this time, in ms since 1970. */
@@ -60,6 +66,7 @@ export class TreeSweeper {
 
   async #sweepAll(): Promise<number> {
     let gone = 0;
+    this.#sweeping = true;
     try {
       for (let batch = await this.#readDue(); batch.length > 0 && !this.#closed; batch = await this.#readDue()) {
         gone += await this.#sweepBatch(batch);
@@ -71,6 +78,8 @@ export class TreeSweeper {
       this.#due = this.#options.clock.now();
       this.#setTimer(TREE_SWEEP_RETRY_MS);
       throw error;
+    } finally {
+      this.#sweeping = false;
     }
     return gone;
   }

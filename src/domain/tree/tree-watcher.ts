@@ -5,7 +5,7 @@ import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Revision } from "../../engine/model.ts";
-import type { TreeEvent, TreeWatch, TreeWatchRequest } from "./model.ts";
+import type { TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
 import { type Change, decodeChange, expiryIn } from "./tree-decode.ts";
 import { clearedError } from "./tree-errors.ts";
 import { concerns, type Interest, type Subscription, WatchHub } from "./watch-hub.ts";
@@ -58,6 +58,11 @@ export class TreeWatcher {
     if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest), owner);
     if (recentOnly || interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
     return this.#watchFromEngine(interest, owner);
+  }
+
+  /** Whether it is known that nothing at, above or below a path was written after one index, up to another. */
+  isUntouched(path: TreePath, span: { readonly after: Revision; readonly until: Revision }): boolean {
+    return this.#hub.history.isUntouched(path, span);
   }
 
   async close(): Promise<void> {
@@ -113,13 +118,15 @@ export class TreeWatcher {
   }
 
   async #take(change: Change): Promise<void> {
-    await this.#hub.publish(change.revision, await decodeChange(this.#options.engine, change));
+    const events = await decodeChange(this.#options.engine, change);
     const loop = new LongLoop();
     for (const event of change.events) {
       if (loop.isDue()) await loop.pause();
       const expires = expiryIn(event);
       if (expires !== undefined) this.#options.onExpiry(expires);
     }
+    // Last: what the history has, the sweeper knows.
+    await this.#hub.publish(change.revision, events);
   }
 
   async #beginAnew(): Promise<void> {

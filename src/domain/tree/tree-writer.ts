@@ -7,9 +7,11 @@ import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
+import { expireBelow } from "./expire-below.ts";
+import { ForeseenWrites } from "./foreseen-writes.ts";
 import type { Place } from "./in-turn.ts";
 import { KeyedQueue } from "./keyed-queue.ts";
-import type { Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import type { Foresight, Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
 import { pathError, pathTooLong } from "./tree-errors.ts";
 import { ACTION_KEY, keyInSpace, MAX_PATH_BYTES, type Space } from "./tree-layout.ts";
@@ -23,8 +25,6 @@ const IN_ORDER_DIGITS = 20;
 export interface TreeWriterOptions {
   readonly engine: Engine;
   readonly clock: Clock;
-  /** Lets all nodes go whose time has come, before a write that needs to know. */
-  readonly sweep: () => Promise<unknown>;
   /** Told of each node that went because its time was over. */
   readonly onExpired: () => void;
 }
@@ -33,6 +33,7 @@ export interface TreeWriterOptions {
 interface Attempt {
   readonly command: WriteCommand;
   readonly rider: Rider | undefined;
+  readonly foresight?: Foresight | undefined;
   /** Where it has to come before it writes anything. */
   readonly place?: Place | undefined;
   /** The last in-order name tried, so that a name that somebody chose is not tried for ever. */
@@ -49,18 +50,23 @@ interface Prepared {
 export class TreeWriter {
   readonly #options: TreeWriterOptions;
   readonly #queue = new KeyedQueue();
+  readonly #foreseen: ForeseenWrites;
 
   constructor(options: TreeWriterOptions) {
     this.#options = options;
+    this.#foreseen = new ForeseenWrites(options);
   }
 
   /**
    * Applies a command and resolves with what it did. The first try is free; writers that others overtook then queue
-   * up in order, and newcomers behind them, so that a hot key starves nobody of this process.
+   * up in order, and newcomers behind them, so that a hot key starves nobody of this process. What is foreseen need not
+   * queue, as each such write builds upon those before it.
    */
-  async write(command: WriteCommand, rider: Rider | undefined): Promise<TreeEvent> {
+  async write(command: WriteCommand, rider: Rider | undefined, foresight?: Foresight): Promise<TreeEvent> {
     refuseTooLong(command);
-    const attempt: Attempt = { command, rider, lastGuess: 0, guesses: 0 };
+    const attempt: Attempt = { command, rider, foresight, lastGuess: 0, guesses: 0 };
+    const foreseen = await this.#tryForeseen(attempt);
+    if (foreseen !== undefined) return foreseen;
     const key = rivalry(command, rider !== undefined);
     if (!this.#queue.isBusy(key)) {
       const event = await this.#try(attempt);
@@ -71,7 +77,7 @@ export class TreeWriter {
 
   async #persist(attempt: Attempt): Promise<TreeEvent> {
     for (let tried = 0; tried < TREE_WRITE_ATTEMPTS; tried++) {
-      const event = await this.#try(attempt);
+      const event = (await this.#tryForeseen(attempt)) ?? (await this.#try(attempt));
       if (event !== undefined) return event;
     }
     const { path } = attempt.command;
@@ -79,6 +85,11 @@ export class TreeWriter {
       "contention",
       `Try again: others keep changing what the write is about: ${JSON.stringify(path)}`,
     );
+  }
+
+  async #tryForeseen({ command, foresight }: Attempt): Promise<TreeEvent | undefined> {
+    if (foresight === undefined || command.kind !== "create" || command.content.kind !== "file") return undefined;
+    return this.#foreseen.create(command, foresight);
   }
 
   /** One try; undefined where something that it relied on had changed. */
@@ -166,10 +177,11 @@ export class TreeWriter {
     if (after.kind !== "gone" || recursive || before?.kind !== "directory") return false;
     const { engine } = this.#options;
     if (await isEmpty(engine, path, located.revision)) return false;
-    await this.#options.sweep();
-    const { revision } = await engine.status();
-    if (await isEmpty(engine, path, revision)) return true;
-    throw pathError("directoryNotEmpty", path, located.revision);
+    await expireBelow(
+      { ...this.#options, expire: (below, expires, place) => this.expire(below, expires, place) },
+      path,
+    );
+    return true;
   }
 }
 

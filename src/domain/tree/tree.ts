@@ -3,7 +3,9 @@ import type { Clock } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { MAX_KEY_BYTES } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
+import type { Revision } from "../../engine/model.ts";
 import type {
+  Foresight,
   GetOptions,
   Rider,
   TreeEvent,
@@ -45,7 +47,7 @@ export class Tree implements TreeStore {
   /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
   static async open(options: TreeOptions): Promise<Tree> {
     const { engine, clock, log, onExpired = () => undefined } = options;
-    const writer = new TreeWriter({ engine, clock, sweep: () => sweeper.sweep(), onExpired });
+    const writer = new TreeWriter({ engine, clock, onExpired });
     const sweeper = new TreeSweeper({
       engine,
       clock,
@@ -98,11 +100,21 @@ export class Tree implements TreeStore {
   }
 
   /**
-   * A write. `rider` brings conditions and changes of the caller's into the same revision; its planned event has the
-   * indices that the write gets if nothing else is written meanwhile.
+   * Whether what was read at a path at the index `after` would be read there again at `until`, an index that the store
+   * has just had: nothing at, above or below it was written in between, and the time of no node has come. False where
+   * that is not so, and where only reading it can tell.
    */
-  async write(command: WriteCommand, rider?: Rider): Promise<TreeEvent> {
-    const event = await this.#writer.write(command, rider);
+  isUnchanged(path: TreePath, span: { readonly after: Revision; readonly until: Revision }): boolean {
+    return !this.#sweeper.isDue && this.#watcher.isUntouched(path, span);
+  }
+
+  /**
+   * A write. `rider` brings conditions and changes of the caller's into the same revision; its planned event has the
+   * indices that the write gets if nothing else is written meanwhile. With `foresight` a file is created without reading
+   * first, where what is foreseen holds; else, and with the rider then, as usual.
+   */
+  async write(command: WriteCommand, rider?: Rider, foresight?: Foresight): Promise<TreeEvent> {
+    const event = await this.#writer.write(command, rider, foresight);
     if (event.node.expires !== undefined) this.#sweeper.noteExpiry(event.node.expires);
     return event;
   }

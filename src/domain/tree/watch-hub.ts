@@ -37,7 +37,7 @@ export class WatchHub {
     this.#history = new EventHistory(revision);
   }
 
-  get history(): Pick<EventHistory, "oldestIndex" | "newestIndex"> {
+  get history(): Pick<EventHistory, "oldestIndex" | "newestIndex" | "isUntouched"> {
     return this.#history;
   }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { rawHttp } from "../../../test/support/raw-http.ts";
 import { startTestService, type TestService } from "../../../test/support/test-service.ts";
-import { systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import { HealthProbe } from "../../domain/health-probe.ts";
@@ -16,25 +16,28 @@ let tree: Tree;
 let registry: Registry;
 let service: TestService;
 let broken: MusterError | undefined;
+let now: number;
+const clock: Clock = { now: () => now, monotonic: () => now };
 
 beforeEach(async () => {
   broken = undefined;
+  now = 1_700_000_000_000;
   engine = openMemoryEngine();
-  tree = await Tree.open({ engine, clock: systemClock, log: silentLog });
+  tree = await Tree.open({ engine, clock, log: silentLog });
   let made = 0;
   registry = Registry.open({
     engine,
     tree,
-    clock: systemClock,
+    clock,
     log: silentLog,
     tokenTtlMs: 0,
     randomTokenBytes: () => Buffer.alloc(16, ++made),
   });
   const probe = new HealthProbe({
     engine: { probe: () => (broken === undefined ? engine.probe() : Promise.reject(broken)) },
-    clock: systemClock,
+    clock,
   });
-  const face = new DiscoveryFace({ registry, probe, clock: systemClock, clusterId: "0", publicUrl: undefined });
+  const face = new DiscoveryFace({ registry, probe, clock, clusterId: "0", publicUrl: undefined });
   service = await startTestService({ publicFaces: [face] });
 });
 
@@ -115,6 +118,35 @@ describe("DiscoveryFace: tokens", () => {
       failure: [],
     });
     expect((await ask("/by-hand/_config/size")).status).toBe(200);
+  });
+
+  it("says the same of a token while it stands so, with the index of now, and what changes as soon as it does", async () => {
+    const token = new URL(await (await ask("/new")).text()).pathname;
+    const put = (id: string, fields: Record<string, string>) =>
+      ask(`${token}/${id}`, { method: "PUT", body: new URLSearchParams(fields) });
+    await put("a", { value: "é=http://10.0.0.1:2380" });
+    const [first, second] = [await ask(token), await ask(token)];
+    await ask("/new");
+    const third = await ask(token);
+    const body = await first.text();
+    expect([await second.text(), await third.text()]).toEqual([body, body]);
+    const headersOf = ({ headers }: Response) => Object.fromEntries([...headers].filter(([name]) => name !== "date"));
+    const index = (await engine.status()).revision;
+    const anew = { ...headersOf(first), "x-etcd-index": String(index), "x-raft-index": String(index) };
+    expect([headersOf(second), headersOf(third)]).toEqual([headersOf(first), anew]);
+    expect(second.headers.get("content-length")).toBe(String(Buffer.byteLength(body)));
+    await put("b", { value: "b=u" });
+    expect(await (await ask(token)).text()).toContain("b=u");
+  });
+
+  it("counts the time to live of a member down", async () => {
+    const token = new URL(await (await ask("/new")).text()).pathname;
+    await ask(`${token}/a`, { method: "PUT", body: new URLSearchParams({ value: "a=u", ttl: "100" }) });
+    expect(await (await ask(token)).text()).toContain('"ttl":100');
+    now += 5_000;
+    expect(await (await ask(token)).text()).toContain('"ttl":95');
+    now += 95_000;
+    expect(await (await ask(token)).text()).not.toContain("a=u");
   });
 
   it("answers /version, which etcd has, like a name that is no token", async () => {

@@ -66,7 +66,8 @@ export class DiscoveryFace implements HttpFace {
 
   async #token(exchange: Exchange, path: string): Promise<void> {
     const { response, request } = exchange;
-    const token = await this.#tokenOf(path);
+    const name = nameOf(path);
+    const token = isRandomToken(name) ? parseToken(name) : await this.#handMade(name);
     if (token === undefined) return answerNotFound(response);
     const turn = fairTurns.enter(token);
     if (turn !== undefined) await turn;
@@ -78,10 +79,9 @@ export class DiscoveryFace implements HttpFace {
   }
 
   /** A name that /new could have made is a token, there or not; another one only if somebody made such a token. */
-  async #tokenOf(path: string): Promise<Token | undefined> {
-    const [, name = ""] = path.split("/");
+  async #handMade(name: string): Promise<Token | undefined> {
     const token = parseToken(name);
-    if (token === undefined || isRandomToken(name)) return token;
+    if (token === undefined) return undefined;
     return (await this.#options.registry.exists(token)) ? token : undefined;
   }
 }
@@ -93,6 +93,12 @@ function isRead({ request }: Exchange): boolean {
   return request.method === "GET" || request.method === "HEAD";
 }
 
+/** The first name of a path. */
+function nameOf(path: string): string {
+  const end = path.indexOf("/", 1);
+  return end === -1 ? path.slice(1) : path.slice(1, end);
+}
+
 function treePath(path: string): TreePath {
-  return parsePath(`${REGISTRY_ROOT}/${path}`);
+  return parsePath(REGISTRY_ROOT + path);
 }

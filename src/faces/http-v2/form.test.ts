@@ -7,6 +7,19 @@ import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
 import type { Exchange } from "../face.ts";
 import { type Form, readForm, unescapeBytes } from "./form.ts";
 
+describe("readForm, given semicolons", () => {
+  it.each([{ query: "a=1;b=2" }, { body: "value=a;b" }, { body: "x=%zz&;" }])(
+    "refuses a bare semicolon: %j",
+    async (parts) => {
+      await expect(read(parts)).rejects.toThrow("invalid semicolon separator in query");
+    },
+  );
+
+  it("takes a semicolon that is escaped", async () => {
+    expect((await read({ body: "value=a%3Bb" })).first("value")).toBe("a;b");
+  });
+});
+
 describe("unescapeBytes", () => {
   it("undoes what encodeURIComponent does", () => {
     fc.assert(

@@ -3,11 +3,14 @@ import { type Bytes, NO_BYTES, text } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
 import type { Exchange } from "../face.ts";
+import { goQuote } from "./go-quote.ts";
+import { mediaTypeOf } from "./media-type.ts";
 
 const FORM_TYPE = "application/x-www-form-urlencoded";
 const METHODS_WITH_FORM: readonly string[] = ["PUT", "POST", "PATCH"];
 
 const AMPERSAND = 0x26;
+const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const PERCENT = 0x25;
 const PLUS = 0x2b;
@@ -21,11 +24,14 @@ export interface Form {
   bytes(name: string): Bytes | undefined;
 }
 
-/** Reads query and body. Errors: `invalidField` (a malformed percent sign, or too many fields), `tooLarge`. */
+/**
+ * Reads query and body. Errors: `invalidField` (a malformed percent sign or Content-Type, a bare semicolon, or too many
+ * fields), `tooLarge`.
+ */
 export async function readForm(exchange: Exchange): Promise<Form> {
   const { request, query } = exchange;
   const fields = new Map<string, Bytes>();
-  if (METHODS_WITH_FORM.includes(request.method ?? "") && isForm(request.headers["content-type"])) {
+  if (METHODS_WITH_FORM.includes(request.method ?? "") && mediaTypeOf(request.headers["content-type"]) === FORM_TYPE) {
     addFields(fields, await readBody(exchange));
   }
   if (query !== "") addFields(fields, Buffer.from(query, "latin1"));
@@ -36,10 +42,6 @@ export async function readForm(exchange: Exchange): Promise<Form> {
     },
     bytes: (name) => fields.get(name),
   };
-}
-
-function isForm(contentType: string | undefined): boolean {
-  return contentType?.split(";", 1)[0]?.trim().toLowerCase() === FORM_TYPE;
 }
 
 /** The whole body, in bytes. Error: `tooLarge`. */
@@ -64,6 +66,10 @@ function tooLarge(request: Exchange["request"], limit: number): MusterError {
 }
 
 function addFields(fields: Map<string, Bytes>, encoded: Bytes): void {
+  // Some take it for a separator, so that Go refuses it wherever it stands.
+  if (encoded.includes(SEMICOLON)) {
+    throw invalidForm("Write semicolons as %3B", "invalid semicolon separator in query");
+  }
   let separated = 0;
   for (let start = 0; start < encoded.length; ) {
     // Empty ones count too: finding them costs as much.
@@ -113,7 +119,7 @@ function hexByte(encoded: Bytes, percent: number): number {
   const high = hexDigit(encoded[percent + 1]);
   const low = hexDigit(encoded[percent + 2]);
   if (high !== -1 && low !== -1) return high * 16 + low;
-  const shown = JSON.stringify(text(encoded.subarray(percent, percent + 3)));
+  const shown = goQuote(encoded.subarray(percent, percent + 3));
   throw invalidForm("Write percent signs as %25", `invalid URL escape ${shown}`);
 }
 

@@ -3,7 +3,7 @@ import { Agent, createServer, type IncomingMessage, request, type Server, type S
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { rawHttp } from "../../../test/support/raw-http.ts";
-import { systemClock } from "../../base/clock.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { V2_BODY_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
 import { Tree } from "../../domain/tree/tree.ts";
@@ -25,13 +25,18 @@ let stop: AbortController;
 let failures: unknown[];
 let responses: ServerResponse[];
 
+/** How far the clock was put forward. */
+let aheadMs: number;
+const clock: Clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+
 beforeEach(async () => {
+  aheadMs = 0;
   engine = openMemoryEngine();
-  tree = await Tree.open({ engine, clock: systemClock, log: silentLog });
+  tree = await Tree.open({ engine, clock, log: silentLog });
   stop = new AbortController();
   failures = [];
   responses = [];
-  const face = new KeysFace({ storeFor: () => tree, clock: systemClock, clusterId: "0123456789abcdef" });
+  const face = new KeysFace({ storeFor: () => tree, clock, clusterId: "0123456789abcdef" });
   server = createServer((incoming, response) => {
     responses.push(response);
     const [path = "/", query = ""] = (incoming.url ?? "/").split("?");
@@ -102,7 +107,7 @@ describe("KeysFace", () => {
     ["/v2", false],
     ["/%zz", false],
   ])("claims: %s %j", (path, claimed) => {
-    const face = new KeysFace({ storeFor: () => tree, clock: systemClock, clusterId: "" });
+    const face = new KeysFace({ storeFor: () => tree, clock, clusterId: "" });
     expect(face.claims(path)).toBe(claimed);
   });
 
@@ -128,8 +133,16 @@ describe("KeysFace", () => {
     expect(missing.headers["x-raft-index"]).toBeUndefined();
     const wrong = await ask("PUT", "/v2/keys/k", { form: "value=1&prevIndex=18446744073709551615" });
     expect(wrong.status).toBe(404);
+    await ask("PUT", "/v2/keys/b", { form: "value=%E0%A0" });
+    const unequal = await ask("PUT", "/v2/keys/b", { form: "value=y&prevValue=x" });
+    expect(JSON.parse(unequal.body)).toMatchObject({ errorCode: 101, cause: "[x != \ufffd\ufffd]" });
+    const root = await ask("DELETE", "/v2/keys/?prevValue=x");
+    expect([root.status, root.body]).toEqual([403, '{"errorCode":102,"message":"Not a file","index":2}\n']);
     const broken = await ask("PUT", "/v2/keys/k", { form: "value=%zz" });
-    expect([broken.status, JSON.parse(broken.body)]).toMatchObject([400, { errorCode: 210, message: "Invalid form" }]);
+    expect([broken.status, JSON.parse(broken.body)]).toMatchObject([
+      400,
+      { errorCode: 210, message: "Invalid POST form" },
+    ]);
   });
 
   it("answers other methods with 405 and Allow, and unclean paths with 301", async () => {
@@ -137,6 +150,8 @@ describe("KeysFace", () => {
     expect([patched.status, patched.headers.allow]).toEqual([405, "HEAD,GET,PUT,POST,DELETE"]);
     const moved = await ask("GET", "/v2/keys/a//b%20c?recursive=true");
     expect([moved.status, moved.headers.location]).toEqual([301, "/v2/keys/a/b%20c?recursive=true"]);
+    const odd = await ask("GET", "/v2/keys//*(a)!'%3F%23");
+    expect(odd.headers.location).toBe("/v2/keys/%2A%28a%29%21%27%3F%23");
   });
 
   it("refuses a body that is too large, and goes on with the connection", async () => {
@@ -154,6 +169,20 @@ describe("KeysFace", () => {
     expect(JSON.parse(deleted.body)).toMatchObject({ action: "delete" });
   });
 
+  it("refuses a write whose Content-Type is none, as Go's server does", async () => {
+    const refused = await ask("PUT", "/v2/keys/k", { body: "value=x", type: "text/", agent });
+    expect([refused.status, JSON.parse(refused.body)]).toEqual([
+      400,
+      { errorCode: 210, message: "Invalid POST form", cause: "mime: expected token after slash", index: 0 },
+    ]);
+    expect((await ask("GET", "/v2/keys/k", { agent })).status).toBe(404);
+  });
+
+  it("does not wait for a read by quorum", async () => {
+    const read = await ask("GET", "/v2/keys/none?wait=true&quorum=true");
+    expect(read.status).toBe(404);
+  });
+
   it("sends the headers of a wait at once and its event when it comes", async () => {
     const waiting = await open("GET", "/v2/keys/k?wait=true");
     expect(waiting.headers["x-etcd-index"]).toBe("1");
@@ -162,6 +191,15 @@ describe("KeysFace", () => {
     await ask("PUT", "/v2/keys/k", { form: "value=now" });
     expect(JSON.parse(await told)).toMatchObject({ action: "set", node: { value: "now" } });
     await ended;
+  });
+
+  it("tells of a past event what was left then of a time to live", async () => {
+    const set = await ask("PUT", "/v2/keys/k", { form: "value=x&ttl=100" });
+    aheadMs = 30_000;
+    const past = await ask("GET", `/v2/keys/k?wait=true&waitIndex=${set.headers["x-etcd-index"]}`);
+    expect(JSON.parse(past.body)).toMatchObject({ action: "set", node: { ttl: 100 } });
+    const now = await ask("GET", "/v2/keys/k");
+    expect(JSON.parse(now.body)).toMatchObject({ node: { ttl: 70 } });
   });
 
   it("streams events until the client goes", async () => {

@@ -28,7 +28,7 @@ beforeEach(async () => {
   answered = deferred();
   server = createServer((_request, response) => {
     const node = { kind: "directory", path: ROOT, createdIndex: 0, modifiedIndex: 0, nodes: nodes() } as const;
-    answerReading(response, { node, index: 7 }, OPTIONS).then(
+    Promise.resolve(answerReading(response, { node, index: 7 }, OPTIONS)).then(
       () => answered.resolve(response),
       (error: unknown) => failures.push(error),
     );

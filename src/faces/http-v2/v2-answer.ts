@@ -2,11 +2,11 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../base/clock.ts";
 import type { MusterError } from "../../base/errors.ts";
-import type { TreeEvent, TreeReading } from "../../domain/tree/model.ts";
+import type { TreeEvent, TreeNode, TreeReading } from "../../domain/tree/model.ts";
 import type { Revision } from "../../engine/model.ts";
 import { turns } from "../../engine/turns.ts";
 import { toV2Error } from "./v2-errors.ts";
-import { errorJson, eventJson, readingPieces } from "./v2-json.ts";
+import { errorJson, eventJson, readingPieces, showsTimes } from "./v2-json.ts";
 
 export interface V2AnswerOptions {
   readonly clock: Clock;
@@ -16,26 +16,48 @@ export interface V2AnswerOptions {
 
 const ALLOWED_METHODS = "HEAD,GET,PUT,POST,DELETE";
 
+/** What Go's net/url escapes in a path, and encodeURI does not. */
+const ESCAPED_BY_GO = /[?#!'()*]/g;
+
 /** There is no raft here, so there are no elections either: the term never changes. */
 const RAFT_TERM = "2";
 
 /**
  * 200 with action get. A long one goes out in pieces, each made in a turn of its own when the one before is on its way,
- * so that neither others nor memory feel how long it is. Resolves when all is written or the client has gone.
+ * so that neither others nor memory feel how long it is; then there is a promise, which resolves when all is written or
+ * the client has gone.
  */
-export async function answerReading(
+export function answerReading(
   response: ServerResponse,
-  { node, index }: TreeReading,
+  reading: TreeReading,
   { clock, clusterId }: V2AnswerOptions,
-): Promise<void> {
-  const pieces = readingPieces(node, { now: clock.now() });
-  const headers = storeHeaders(index, clusterId);
+): Promise<void> | undefined {
+  const headers = storeHeaders(reading.index, clusterId);
+  const known = readingsMade.get(reading.node);
+  if (known !== undefined) {
+    writeJson(response, { status: 200, headers, json: known.json, bytes: known.bytes });
+    return undefined;
+  }
+  const pieces = readingPieces(reading.node, { now: clock.now() });
   const first = pieces.next();
-  if (first.done === true) return writeJson(response, { status: 200, headers, json: first.value });
-  response.writeHead(200, { ...headers, "Content-Type": "application/json" });
+  if (first.done === true) {
+    keepReading(reading, first.value);
+    writeJson(response, { status: 200, headers, json: first.value });
+    return undefined;
+  }
+  response.writeHead(200, headers);
+  if (response.req.method !== "HEAD") return writePieces(response, first.value, pieces);
   // Whoever asks for the headers only gets no length with them, as from Go's server.
-  if (response.req.method === "HEAD") response.end();
-  else await writePieces(response, first.value, pieces);
+  response.end();
+  return undefined;
+}
+
+/** The whole answers that readings came to, for as long as those are kept. */
+const readingsMade = new WeakMap<TreeNode, { readonly json: string; readonly bytes: number }>();
+
+/** Times to live run: an answer that shows one is good for now only. */
+function keepReading({ node, kept }: TreeReading, json: string): void {
+  if (kept === true && !showsTimes(json)) readingsMade.set(node, { json, bytes: Buffer.byteLength(json) });
 }
 
 async function writePieces(response: ServerResponse, first: string, rest: Generator<string, string>): Promise<void> {
@@ -76,13 +98,13 @@ export function answerEvent(response: ServerResponse, event: TreeEvent, { clock,
 /** The error as {errorCode, message, cause, index}, with the status that etcd gives it. */
 export function answerError(response: ServerResponse, error: MusterError, { clusterId }: V2AnswerOptions): void {
   const { status, ...body } = toV2Error(error);
-  const headers = { "X-Etcd-Cluster-Id": clusterId, "X-Etcd-Index": String(body.index) };
+  const headers = ["X-Etcd-Cluster-Id", clusterId, "X-Etcd-Index", String(body.index), ...JSON_TYPE];
   writeJson(response, { status, headers, json: errorJson(body) });
 }
 
 /** Sends the headers of a wait at once: clients take them as the sign that the watch stands. */
 export function beginWait(response: ServerResponse, index: Revision, { clusterId }: V2AnswerOptions): void {
-  response.writeHead(200, { ...storeHeaders(index, clusterId), "Content-Type": "application/json" });
+  response.writeHead(200, storeHeaders(index, clusterId));
   response.flushHeaders();
 }
 
@@ -93,7 +115,10 @@ export function answerMethodNotAllowed(response: ServerResponse, allow: string =
 
 /** 301 to a path of ours that is clean; the query goes along. */
 export function answerRedirect(response: ServerResponse, path: string, query: string): void {
-  const target = encodeURI(path).replace(/[?#]/g, encodeURIComponent);
+  const target = encodeURI(path).replace(
+    ESCAPED_BY_GO,
+    (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   const location = query === "" ? target : `${target}?${query}`;
   writePlain(response, { status: 301, headers: { Location: location }, plain: "Moved Permanently\n" });
 }
@@ -103,26 +128,38 @@ export function answerNotFound(response: ServerResponse): void {
   writePlain(response, { status: 404, headers: {}, plain: "404 page not found\n" });
 }
 
-function storeHeaders(index: Revision, clusterId: string): Readonly<Record<string, string>> {
+const JSON_TYPE: readonly string[] = ["Content-Type", "application/json"];
+
+/** Names and values in turn, which Node writes as they stand: every answer has them, and objects take longer. */
+function storeHeaders(index: Revision, clusterId: string): string[] {
   const shown = String(index);
-  return {
-    "X-Etcd-Cluster-Id": clusterId,
-    "X-Etcd-Index": shown,
-    "X-Raft-Index": shown,
-    "X-Raft-Term": RAFT_TERM,
-  };
+  return [
+    "X-Etcd-Cluster-Id",
+    clusterId,
+    "X-Etcd-Index",
+    shown,
+    "X-Raft-Index",
+    shown,
+    "X-Raft-Term",
+    RAFT_TERM,
+    ...JSON_TYPE,
+  ];
 }
 
 function writeJson(
   response: ServerResponse,
-  answer: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly json: string },
+  answer: {
+    readonly status: number;
+    /** All but the length. */
+    readonly headers: readonly string[];
+    readonly json: string;
+    /** How many bytes of UTF-8 it is, where that is known. */
+    readonly bytes?: number;
+  },
 ): void {
-  response.writeHead(answer.status, {
-    ...answer.headers,
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(answer.json),
-  });
-  response.end(answer.json);
+  const { status, headers, json, bytes = Buffer.byteLength(json) } = answer;
+  response.writeHead(status, [...headers, "Content-Length", String(bytes)]);
+  response.end(json);
 }
 
 function writePlain(

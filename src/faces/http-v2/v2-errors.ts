@@ -22,7 +22,7 @@ const MESSAGES: Readonly<Record<number, string>> = {
   202: "The given TTL in POST form is not a number",
   203: "The given index in POST form is not a number",
   209: "Invalid field",
-  210: "Invalid form",
+  210: "Invalid POST form",
   211: "Value provided on refresh",
   212: "A TTL must be provided on refresh",
   300: "Raft Internal Error",

@@ -12,7 +12,7 @@ import {
   type V2AnswerOptions,
 } from "./v2-answer.ts";
 import { eventJson } from "./v2-json.ts";
-import { readV2Request, type V2Request } from "./v2-request.ts";
+import { readPlainGet, readV2Request, type V2Request } from "./v2-request.ts";
 
 export interface V2Exchange extends V2AnswerOptions {
   readonly exchange: Exchange;
@@ -32,20 +32,19 @@ export async function answerV2(options: V2Exchange): Promise<void> {
   const { exchange, path, clock } = options;
   if (!METHODS.has(exchange.request.method ?? "")) return answerMethodNotAllowed(exchange.response);
   try {
-    await answerRequest(options, await readV2Request(exchange, path, { clock }));
+    await answerRequest(options, readPlainGet(exchange, path) ?? (await readV2Request(exchange, path, { clock })));
   } catch (error) {
     if (exchange.response.headersSent || !isMusterError(error) || error.code === "internal") throw error;
     answerError(exchange.response, error, options);
   }
 }
 
-async function answerRequest(options: V2Exchange, request: V2Request): Promise<void> {
-  const { store, exchange } = options;
+function answerRequest(options: V2Exchange, request: V2Request): Promise<void> {
   switch (request.kind) {
     case "get":
       return answerGet(options, request);
     case "write":
-      return answerEvent(exchange.response, await store.write(request.command), options);
+      return answerWrite(options, request);
     case "wait":
       return answerWait(options, request);
   }
@@ -55,7 +54,13 @@ async function answerGet(options: V2Exchange, request: Extract<V2Request, { kind
   const { recursive, sorted } = request;
   const { response } = options.exchange;
   const isAbandoned = () => response.destroyed;
-  return answerReading(response, await options.store.get(request.path, { recursive, sorted, isAbandoned }), options);
+  const reading = await options.store.get(request.path, { recursive, sorted, isAbandoned });
+  const writing = answerReading(response, reading, options);
+  if (writing !== undefined) await writing;
+}
+
+async function answerWrite(options: V2Exchange, { command }: Extract<V2Request, { kind: "write" }>): Promise<void> {
+  answerEvent(options.exchange.response, await options.store.write(command), options);
 }
 
 async function answerWait(options: V2Exchange, request: Extract<V2Request, { kind: "wait" }>): Promise<void> {
@@ -81,7 +86,7 @@ async function answerWait(options: V2Exchange, request: Extract<V2Request, { kin
 
 async function answerFirst({ exchange, clock }: V2Exchange, watch: TreeWatch): Promise<void> {
   for await (const event of watch) {
-    exchange.response.end(eventJson(event, clock.now()));
+    exchange.response.end(eventJson(event, event.at ?? clock.now()));
     return;
   }
 }
@@ -96,7 +101,7 @@ async function streamEvents(options: V2Exchange, watch: TreeWatch): Promise<void
 
 async function sendEvent({ exchange, clock }: V2Exchange, event: TreeEvent): Promise<void> {
   const { response, signal } = exchange;
-  if (response.write(eventJson(event, clock.now())) || signal.aborted) return;
+  if (response.write(eventJson(event, event.at ?? clock.now())) || signal.aborted) return;
   // The signal tells that the client has gone as well: a second listener would stay behind after each event.
   await once(response, "drain", { signal });
 }

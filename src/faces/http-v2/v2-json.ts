@@ -2,10 +2,12 @@
  * v2's JSON, byte for byte as Go's encoding/json writes etcd's structs: their order of fields, what they omit when it
  * is empty, and the escapes of <, > and &.
  */
+
+import { goText } from "../../base/go-text.ts";
 import { V2_ANSWER_PIECE_CHARS } from "../../base/limits.ts";
 import type { FileNode, TreeEvent, TreeNode } from "../../domain/tree/model.ts";
 import { ROOT } from "../../domain/tree/tree-path.ts";
-import { goQuoted, goText } from "./go-text.ts";
+import { goQuoted } from "./go-text.ts";
 
 /**
  * An answer to a get, in pieces: each ends with the node that brings it to `pieceChars` characters; the last one, of
@@ -33,6 +35,11 @@ export function eventJson({ action, node, prevNode }: TreeEvent, now: number): s
   const shown = action === "expire" ? asNamed(node) : node;
   const prev = prevNode === undefined ? "" : `,"prevNode":${nodeJson(prevNode, { now, bare: false })}`;
   return `{"action":"${action}","node":${nodeJson(shown, { now, bare })}${prev}}\n`;
+}
+
+/** Whether JSON of this face shows a time to live. A value cannot look so: its quotes are escaped. */
+export function showsTimes(json: string): boolean {
+  return json.includes(EXPIRATION_FIELD);
 }
 
 /** An error. An empty cause is left out, as etcd does. */
@@ -105,9 +112,11 @@ function valueField({ value }: FileNode, bare: boolean): string {
   return bare ? "" : `,"value":${goQuoted(goText(value))}`;
 }
 
+const EXPIRATION_FIELD = ',"expiration":"';
+
 function expiryFields(expires: number, now: number): string {
   const ttl = Math.ceil((expires - now) / 1000);
-  return `,"expiration":"${goTime(expires)}"${ttl === 0 ? "" : `,"ttl":${ttl}`}`;
+  return `${EXPIRATION_FIELD}${goTime(expires)}"${ttl === 0 ? "" : `,"ttl":${ttl}`}`;
 }
 
 function asNamed({ path, createdIndex, modifiedIndex }: TreeNode): FileNode {

@@ -39,6 +39,7 @@ interface Fields {
   readonly recursive: boolean;
   readonly sorted: boolean;
   readonly wait: boolean;
+  readonly quorum: boolean;
   readonly dir: boolean;
   readonly stream: boolean;
   readonly prevValue: Bytes | undefined;
@@ -68,6 +69,12 @@ export async function readV2Request(
     default:
       return lookRequest(fields);
   }
+}
+
+/** A get without any field, as nodes send it; undefined where there is more to read. */
+export function readPlainGet({ request, query }: Exchange, path: TreePath): V2Request | undefined {
+  if (query !== "" || (request.method !== "GET" && request.method !== "HEAD")) return undefined;
+  return { kind: "get", path, recursive: false, sorted: false };
 }
 
 /** The order of the checks decides which of several wrong fields is reported; it is etcd's. */
@@ -116,8 +123,9 @@ function deleteCommand(fields: Fields): WriteCommand {
   return { kind: "delete", path, directory: dir || recursive, recursive };
 }
 
-function lookRequest({ path, recursive, sorted, wait, stream, waitIndex }: Fields): V2Request {
-  if (!wait) return { kind: "get", path, recursive, sorted };
+/** A read by quorum waits for nothing: etcd looks at `quorum` before it looks at `wait`. */
+function lookRequest({ path, recursive, sorted, wait, quorum, stream, waitIndex }: Fields): V2Request {
+  if (!wait || quorum) return { kind: "get", path, recursive, sorted };
   return { kind: "wait", path, recursive, stream, waitIndex: Number(waitIndex) };
 }
 

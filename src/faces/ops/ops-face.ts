@@ -25,8 +25,14 @@ export class OpsFace implements HttpFace {
     }
     const health = await this.#probe.check();
     // The space behind the colon is etcd 2.3.8's: there are scripts that look for the text.
-    const body = health.ok ? '{"health": "true"}' : `{"health": "false", "reason": ${JSON.stringify(health.reason)}}`;
+    const body = health.ok
+      ? `{"health": "true"${field("notice", health.notice)}}`
+      : `{"health": "false"${field("reason", health.reason)}}`;
     const headers = { "Content-Type": PLAIN, "Content-Length": Buffer.byteLength(body) };
     response.writeHead(health.ok ? 200 : 503, headers).end(body);
   }
+}
+
+function field(name: string, text: string | undefined): string {
+  return text === undefined ? "" : `, "${name}": ${JSON.stringify(text)}`;
 }

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
+import { describeWithEtcd } from "../support/with-etcd.ts";
+import { judgedProgram, KNOWN_DIFFERENCES } from "./known-differences.ts";
+import { playProgram } from "./lockstep.ts";
+import { program } from "./programs.ts";
+import { type ServerPair, startPair } from "./server-pair.ts";
+import { listing, type Step, stepSchema } from "./steps.ts";
+
+/** How many programs are played; a long run sets more. */
+const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 100);
+/** Set it to what a failure printed, to see it again. */
+const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
+/** One program in so many waits until nodes expire. */
+const EXPIRING_IN = 60;
+/** What a program may take that waits for expiry and then for watches. */
+const PROGRAM_TIMEOUT_MS = 30_000;
+/** What making a failure smaller may take, too. */
+const ALL_TIMEOUT_MS = 90_000 + PROGRAMS * 1_000;
+
+const pinnedSchema = z.array(
+  z.strictObject({
+    name: z.string(),
+    /** The known differences that it shows; none: both answer the same. */
+    shows: z.array(z.string()).optional(),
+    steps: z.array(stepSchema),
+  }),
+);
+
+const pinned = pinnedSchema.parse(JSON.parse(await readFile(new URL("./pinned.json", import.meta.url), "utf8")));
+
+await describeWithEtcd("v2 as a real etcd", (binaries) => {
+  let pair: ServerPair | undefined;
+  let played = 0;
+  const run = Date.now().toString(36);
+
+  /** Plays a program in a directory of its own; gives the known differences that it met, fails with any other. */
+  const compare = async (steps: readonly Step[]): Promise<ReadonlySet<string>> => {
+    if (pair === undefined) throw new Error("the servers were not started");
+    played++;
+    const { wrong, known } = judgedProgram(await playProgram(pair, steps, `/fuzz-${run}-${played}`));
+    expect(wrong, `both answer the same to\n${listing(steps)}`).toEqual([]);
+    return known;
+  };
+
+  beforeAll(async () => {
+    pair = await startPair(binaries);
+  });
+  afterAll(() => pair?.[Symbol.asyncDispose]());
+
+  it.each(pinned)("$name", { timeout: PROGRAM_TIMEOUT_MS }, async ({ steps, shows }) => {
+    expect([...(await compare(steps))]).toEqual(shows ?? []);
+  });
+
+  it("has a pinned program for each known difference", () => {
+    const shown = new Set(pinned.flatMap(({ shows }) => shows ?? []));
+    expect(KNOWN_DIFFERENCES.filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  const title = `answers ${PROGRAMS} random programs the same (seed ${SEED})`;
+  it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
+    const property = fc.asyncProperty(
+      program({ expiringIn: EXPIRING_IN }),
+      async (steps) => void (await compare(steps)),
+    );
+    await fc.assert(property, {
+      seed: SEED,
+      numRuns: PROGRAMS,
+      timeout: PROGRAM_TIMEOUT_MS,
+      interruptAfterTimeLimit: ALL_TIMEOUT_MS,
+      markInterruptAsFailure: true,
+    });
+  });
+});
