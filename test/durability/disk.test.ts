@@ -126,7 +126,7 @@ describe("a traced disk: what a power cut leaves", () => {
   it.each([
     ["fallocate(3, 0, 0, 4096) = 0"],
     ["mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = 0x7f0000000000"],
-    ["io_uring_setup(8, 0x7f) = 5"],
+    ["io_uring_setup(64, {flags=IORING_SETUP_SQPOLL, sq_thread_idle=10}) = 5"],
     ["rename(something else"],
   ])("what the model does not know is an error: %s", (line) => {
     expect(() => play([OPEN, line])).toThrow(/^(teach|let)/);
