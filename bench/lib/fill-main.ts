@@ -5,7 +5,7 @@ import { parseDuration } from "../../src/base/duration.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Origin } from "../../src/domain/registry/origin.ts";
 import { Registry } from "../../src/domain/registry/registry.ts";
-import { tokenPath } from "../../src/domain/registry/token.ts";
+import { TOKEN_RANDOM_BYTES, tokenPath } from "../../src/domain/registry/token.ts";
 import { Tree } from "../../src/domain/tree/tree.ts";
 import { childPath } from "../../src/domain/tree/tree-path.ts";
 import { openLmdbEngine } from "../../src/engine/lmdb/lmdb-engine.ts";
@@ -14,7 +14,6 @@ import { memberId, memberValue } from "./clusters.ts";
 /** Enough for group commits to be large. */
 const WRITERS = 512;
 const SIZE = 3;
-const TOKEN_BYTES = 16;
 
 const [directory = "", tokens, members] = process.argv.slice(2);
 
@@ -32,7 +31,7 @@ const registry = Registry.open({
   clock,
   log: silentLog,
   tokenTtlMs: parseDuration("168h") ?? 0,
-  randomTokenBytes: () => randomBytes(TOKEN_BYTES),
+  randomTokenBytes: () => randomBytes(TOKEN_RANDOM_BYTES),
 });
 
 async function makeToken(): Promise<void> {

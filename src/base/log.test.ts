@@ -11,8 +11,8 @@ function logged(format: LogFormat, write: (log: ReturnType<typeof createLog>) =>
 }
 
 describe("shortToken", () => {
-  test("shortToken: shows six characters", () => {
-    expect(shortToken(TOKEN)).toBe("6d1c2e…");
+  test("shortToken: shows twelve characters of one that Muster made, six of others", () => {
+    expect(shortToken(TOKEN)).toBe("6d1c2e9f0a3b…");
   });
 
   test.each(["abc", "abcdef", "abcdefgh"])("shortToken: never shows all of a short one (%s)", (token) => {
@@ -22,16 +22,16 @@ describe("shortToken", () => {
 
 describe("redactPath", () => {
   test.each([
-    [`/${TOKEN}`, "/6d1c2e…"],
-    [`//${TOKEN}/node1`, "/6d1c2e…/node1"],
-    [`/${TOKEN}/_config/size`, "/6d1c2e…/_config/size"],
+    [`/${TOKEN}`, "/6d1c2e9f0a3b…"],
+    [`//${TOKEN}/node1`, "/6d1c2e9f0a3b…/node1"],
+    [`/${TOKEN}/_config/size`, "/6d1c2e9f0a3b…/_config/size"],
     [`/${BY_HAND}/node1`, "/my-han…/node1"],
     [`/%6dy-hand-made-token/x`, "/my-han…/x"],
     [`/health/../${BY_HAND}`, "/my-han…"],
     [`/v2/keys/_etcd/registry/${BY_HAND}/n`, "/v2/keys/_etcd/registry/my-han…/n"],
     [`/v2/keys/_etcd%2Fregistry%2F${BY_HAND}`, "/v2/keys/_etcd/registry/my-han…"],
     [`/v2/keys//_etcd//registry//${BY_HAND}`, "/v2/keys/_etcd/registry/my-han…"],
-    [`/v2/keys/x/${TOKEN}`, "/v2/keys/x/6d1c2e…"],
+    [`/v2/keys/x/${TOKEN}`, "/v2/keys/x/6d1c2e9f0a3b…"],
     ["/new", "/new"],
     ["/health", "/health"],
     ["/", "/"],
@@ -42,7 +42,7 @@ describe("redactPath", () => {
   });
 
   test.each([
-    [`/${TOKEN}/%ff`, "/6d1c2e…/%…"],
+    [`/${TOKEN}/%ff`, "/6d1c2e9f0a3b…/%…"],
     [`/v2/keys/_etcd%2Fregistry%2F${BY_HAND}/%ff`, "/v…/ke…/_etcd%…/%…"],
     [`/v2/keys/%ff/../_etcd//registry/${BY_HAND}/`, "/v…/ke…/_e…/regi…/my-han…/"],
     ["/%ff", "/%…"],
@@ -60,7 +60,7 @@ describe("createLog", () => {
     });
     expect(text).not.toMatch(new RegExp(TOKEN, "i"));
     expect(text).not.toContain(BY_HAND);
-    expect(text).toContain("6d1c2e…");
+    expect(text).toContain("6d1c2e9f0a3b…");
     expect(text).toContain("my-han…");
   });
 

@@ -52,7 +52,8 @@ export const silentLog: Log = pino({ level: "silent" });
 
 /** The first characters of a token, enough to find its cluster again and too few to use it. */
 export function shortToken(token: string): string {
-  return `${token.slice(0, Math.min(SHORT_TOKEN_LENGTH, Math.floor(token.length / 2)))}…`;
+  const shown = MADE_TOKEN.test(token) ? SHORT_MADE_TOKEN_LENGTH : SHORT_TOKEN_LENGTH;
+  return `${token.slice(0, Math.min(shown, Math.floor(token.length / 2)))}…`;
 }
 
 /**
@@ -67,6 +68,9 @@ export function redactPath(path: string): string {
   return redactTokens(shown.join("/")).replace(CONTROL_CHARACTERS, "?");
 }
 
+/** Tokens that `/new` makes begin with the time: what is shown of them has to go beyond it. */
+const MADE_TOKEN = /^[0-9a-f]{32}$/i;
+const SHORT_MADE_TOKEN_LENGTH = 12;
 const SHORT_TOKEN_LENGTH = 6;
 const CONTROL_CHARACTERS = /\p{Cc}/gu;
 
@@ -99,7 +103,7 @@ function redactTokens(line: string): string {
 }
 
 function shortened(token: string): string {
-  const already = token.endsWith("…") && token.length <= SHORT_TOKEN_LENGTH + 1;
+  const already = token.endsWith("…") && token.length <= SHORT_MADE_TOKEN_LENGTH + 1;
   return already ? token : shortToken(token);
 }
 

@@ -5,6 +5,7 @@ import { RandomPool } from "../base/random-pool.ts";
 import { type ClockJump, SteadyClock } from "../base/steady-clock.ts";
 import { HealthProbe } from "../domain/health-probe.ts";
 import { Registry } from "../domain/registry/registry.ts";
+import { TOKEN_RANDOM_BYTES } from "../domain/registry/token.ts";
 import { StoreCounters } from "../domain/tree/store-counters.ts";
 import { Tree } from "../domain/tree/tree.ts";
 import { newestWriteTime } from "../domain/tree/tree-time.ts";
@@ -26,8 +27,6 @@ const CLUSTER_ID = "35be2368d129d585";
 
 /** What v2 clients see as the one member: sha1("muster member"), its first eight bytes; the same on every start too. */
 const MEMBER_ID = "72971a6323cfe34c";
-
-const TOKEN_BYTES = 16;
 
 /** Builds the service's parts from the store up. What was opened before a part that fails is closed again. */
 export async function compose(options: {
@@ -58,7 +57,7 @@ export async function compose(options: {
         clock,
         log: log.child({ part: "registry" }),
         tokenTtlMs: config.tokenTtlMs,
-        randomTokenBytes: () => random.take(TOKEN_BYTES),
+        randomTokenBytes: () => random.take(TOKEN_RANDOM_BYTES),
         counters,
       }),
     );

@@ -67,7 +67,7 @@ async function openWorld({ reads }: { readonly reads: boolean }): Promise<World>
     closing.push(() => tree.close());
     const write = tree.write.bind(tree);
     if (reads) vi.spyOn(tree, "write").mockImplementation((command, rider) => write(command, rider));
-    const randomTokenBytes = () => Buffer.alloc(16, ++made);
+    const randomTokenBytes = () => Buffer.alloc(12, ++made);
     const registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: HOUR, randomTokenBytes });
     closing.push(() => registry.close());
     return { registry, tree, client: registry.storeFor(origin("client")), nodes: registry.storeFor(origin("public")) };
@@ -91,7 +91,7 @@ function create(token: Token, id: string, value = "v"): WriteCommand {
 }
 
 function tokenAt(index: number): Token {
-  const token = parseToken(Buffer.alloc(16, index).toString("hex"));
+  const token = parseToken(Buffer.alloc(12, index).toString("hex"));
   if (token === undefined) throw new Error("that is no token");
   return token;
 }

@@ -5,7 +5,7 @@
 
 import { equalBytes, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
-import { isMusterError, MusterError } from "../../base/errors.ts";
+import { isMusterError } from "../../base/errors.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
@@ -29,7 +29,7 @@ import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
 import { changeOf, isRegistration, issuedRecord, issueToken, type Lifetime, mustCount } from "./registration.ts";
 import { StartingOver } from "./starting-over.ts";
-import { parseToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
+import { makeToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
 import { TokenReadings } from "./token-readings.ts";
 import {
   completionOf,
@@ -51,7 +51,7 @@ export interface RegistryOptions {
   readonly log: Log;
   /** How long a token lives after its last registration, in ms; 0: for ever. */
   readonly tokenTtlMs: number;
-  /** 16 bytes that nobody can guess. */
+  /** TOKEN_RANDOM_BYTES that nobody can guess. */
   readonly randomTokenBytes: () => Uint8Array;
   /** Counts what requests do; absent: nobody asks. */
   readonly counters?: StoreCounters;
@@ -81,9 +81,8 @@ export class Registry {
 
   /** Makes a token for a cluster of `size` members: one revision. */
   async createToken(size: number): Promise<{ readonly token: Token; readonly index: Revision }> {
-    const token = parseToken(Buffer.from(this.#options.randomTokenBytes()).toString("hex"));
-    if (token === undefined) throw new MusterError("internal", "Report this defect: no token could be made");
     const lifetime = this.#lifetime();
+    const token = makeToken(lifetime.now, this.#options.randomTokenBytes());
     const ride = { compares: [], operations: issueToken(token, lifetime) };
     const event = await this.#options.tree.write(
       {

@@ -20,7 +20,7 @@ const clock: Clock = { now: () => now, monotonic: () => now };
 
 async function open(): Promise<void> {
   tree = await Tree.open({ engine, clock, log: silentLog });
-  const randomTokenBytes = () => Buffer.alloc(16, 1);
+  const randomTokenBytes = () => Buffer.alloc(12, 1);
   registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: 0, randomTokenBytes });
 }
 

@@ -43,7 +43,7 @@ afterEach(closeAll);
 
 async function openAll(): Promise<void> {
   tree = await Tree.open({ engine, clock, log: silentLog });
-  const randomTokenBytes = () => Buffer.alloc(16, ++tokensMade % 256);
+  const randomTokenBytes = () => Buffer.alloc(12, ++tokensMade % 256);
   registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: HOUR, randomTokenBytes });
   nodes = registry.storeFor(PUBLIC);
   operator = registry.storeFor({ ...PUBLIC, scope: "client" });

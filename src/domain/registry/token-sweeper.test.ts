@@ -54,7 +54,7 @@ async function openRegistry(): Promise<Registry> {
   const tree = await Tree.open({ engine, clock, log: silentLog });
   const log = createLog({ level: "info", format: "json", destination: { write: (line: string) => lines.push(line) } });
   const randomTokenBytes = () => {
-    const bytes = Buffer.alloc(16, 1);
+    const bytes = Buffer.alloc(12, 1);
     bytes.writeUInt32BE(++tokensMade);
     return bytes;
   };

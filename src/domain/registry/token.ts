@@ -1,5 +1,6 @@
 /** Tokens: the secret names of clusters that form, and where their keys are. */
 
+import { MusterError } from "../../base/errors.ts";
 import type { TreePath } from "../tree/model.ts";
 import { childPath, parsePath } from "../tree/tree-path.ts";
 
@@ -24,6 +25,25 @@ export function parseToken(name: string): Token | undefined {
 
 function isTokenName(name: string): name is Token {
   return HAND_MADE_TOKEN.test(name);
+}
+
+/** How many bytes of a token that Muster makes nobody can guess. */
+export const TOKEN_RANDOM_BYTES = 12;
+
+const TOKEN_TIME_BYTES = 4;
+
+/**
+ * A token made at `now` (ms since 1970) of TOKEN_RANDOM_BYTES random bytes. It begins with the time, so that the keys of
+ * clusters that form together lie together in the store: random names would cost a page of it for each key. The time
+ * comes round every 50 days, which hurts nobody: it makes no token unique.
+ */
+export function makeToken(now: number, random: Uint8Array): Token {
+  const bytes = Buffer.alloc(TOKEN_TIME_BYTES + random.length);
+  bytes.writeUInt32BE(Math.floor(now) % 2 ** 32);
+  bytes.set(random, TOKEN_TIME_BYTES);
+  const name = bytes.toString("hex");
+  if (!isTokenName(name)) throw new MusterError("internal", "Report this defect: no token could be made");
+  return name;
 }
 
 /** The directory of a token. */

@@ -31,7 +31,7 @@ beforeEach(async () => {
     clock,
     log: silentLog,
     tokenTtlMs: 0,
-    randomTokenBytes: () => Buffer.alloc(16, ++made),
+    randomTokenBytes: () => Buffer.alloc(12, ++made),
   });
   const probe = new HealthProbe({
     engine: { probe: () => (broken === undefined ? engine.probe() : Promise.reject(broken)) },
