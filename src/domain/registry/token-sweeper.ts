@@ -38,7 +38,7 @@ export class TokenSweeper {
 
   /** Sweeps now and then whenever something is due. */
   start(): void {
-    this.#schedule(0);
+    this.#running = this.#turn();
   }
 
   /** Says that something becomes due at `time` (ms since 1970). */
@@ -46,8 +46,13 @@ export class TokenSweeper {
     if (time < this.#nextAt) this.#schedule(Math.max(time - this.#options.clock.now(), 0));
   }
 
-  /** Lets go what is due now; resolves with how many tokens went. */
+  /** Lets go what is due now, after a sweep that is under way; resolves with how many tokens went. */
   async sweep(): Promise<number> {
+    await this.#running;
+    return this.#sweep();
+  }
+
+  async #sweep(): Promise<number> {
     const { engine, clock } = this.#options;
     let gone = 0;
     try {
@@ -92,7 +97,7 @@ export class TokenSweeper {
 
   async #turn(): Promise<void> {
     try {
-      await this.sweep();
+      await this.#sweep();
       this.#schedule(await this.#untilNext());
     } catch (error) {
       if (isMusterError(error, "closed")) return;
