@@ -4,6 +4,7 @@ import { CONNECTIONS, httpRow, measureHttp, rates } from "../lib/http-measure.ts
 import { alternate } from "../lib/rounds.ts";
 import { ratios } from "../lib/statistics.ts";
 import { Load } from "../load/load.ts";
+import { startBareStore } from "../peers/bare-store.ts";
 import { ETCD_REGISTRY, startEtcd } from "../peers/etcd.ts";
 import { startMuster } from "../peers/muster.ts";
 
@@ -19,11 +20,13 @@ async function run({ scale, scratch, etcd }: Context): Promise<FigureResult[]> {
   await using load = await Load.start();
   await using muster = await startMuster(scratch.directory("muster"));
   await using peer = await startEtcd(etcd, scratch.directory("etcd"));
+  await using bare = await startBareStore(scratch.directory("bare"));
   const limitMs = scale.roundMs;
   const make = { kind: "same", method: "GET", path: `/new?size=${SIZE}` } as const;
-  const [ours = [], theirs = []] = await alternate(
+  const [ours = [], bares = [], theirs = []] = await alternate(
     [
       { name: "Muster", measure: () => measureHttp({ load, server: muster }, { requests: make, limitMs }) },
+      { name: "bare", measure: () => measureHttp({ load, server: bare }, { requests: make, limitMs }) },
       {
         name: "etcd",
         measure: (round) => {
@@ -41,7 +44,7 @@ async function run({ scale, scratch, etcd }: Context): Promise<FigureResult[]> {
       conditions:
         `Muster: GET /new?size=${SIZE}. etcd: PUT ${ETCD_REGISTRY}/TOKEN/_config/size with the value ${SIZE}, a new token each, ` +
         `as the original service did. ${CONNECTIONS} keep-alive connections of one client process, ${scale.rounds} rounds of ${limitMs} ms each.`,
-      rows: [httpRow("Muster", ours), httpRow("etcd", theirs)],
+      rows: [httpRow("Muster", ours), httpRow("node:http and one LMDB put", bares), httpRow("etcd", theirs)],
       ratios: [
         {
           label: "Muster / etcd, requests/s",
@@ -49,6 +52,9 @@ async function run({ scale, scratch, etcd }: Context): Promise<FigureResult[]> {
           required: { atLeast: 1.3 },
           aim: { atLeast: 2 },
         },
+        // What a server on node:http and LMDB could reach at all.
+        { label: "one LMDB put / etcd, requests/s", values: ratios(rates(bares), rates(theirs)) },
+        { label: "Muster / one LMDB put, requests/s", values: ratios(rates(ours), rates(bares)) },
       ],
     },
   ];
