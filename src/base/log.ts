@@ -6,6 +6,7 @@
 import { posix } from "node:path";
 import { type DestinationStream, pino } from "pino";
 import { prettyFactory } from "pino-pretty";
+import { TurnLines } from "./turn-lines.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -33,10 +34,10 @@ export interface LogOptions {
   readonly destination?: DestinationStream;
 }
 
-/** A log that writes each line before the call returns, so that none is lost when the process ends. */
+/** A log that writes its lines at the end of each turn of the event loop at the latest, and when the process ends. */
 export function createLog(options: LogOptions): Log {
   const onTerminal = options.destination === undefined && process.stderr.isTTY === true;
-  const destination = options.destination ?? pino.destination({ fd: 2, sync: true });
+  const destination = options.destination ?? stderrByTurns();
   const settings = { level: options.level, base: null, hooks: { streamWrite: redactTokens } };
   if (options.format === "pretty" || (options.format === "auto" && onTerminal)) {
     // Not pino-pretty's own stream: it works behind the caller's back, and would lose the last lines of a process.
@@ -45,6 +46,12 @@ export function createLog(options: LogOptions): Log {
   }
   const json = { ...settings, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: levelAsWord } };
   return pino(json, destination);
+}
+
+function stderrByTurns(): DestinationStream {
+  const lines = new TurnLines(pino.destination({ fd: 2, sync: true }));
+  process.once("exit", () => lines.flushSync());
+  return lines;
 }
 
 /** A log that writes nothing: for tests, and for parts that were given none. */
