@@ -1,25 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fastest, walkMs } from "../../test/support/walk-time.ts";
 import { utf8 } from "./bytes.ts";
 import { goText } from "./go-text.ts";
 import { V2_BODY_BYTES } from "./limits.ts";
 
 /** Many times what a plain walk over the same bytes takes, far below what it took when each character was a call. */
 const SOON_WALKS = 20;
-
-function walkMs(): number {
-  const bytes = Buffer.alloc(V2_BODY_BYTES, 1);
-  return fastest(() => expect(bytes.reduce((sum, byte) => sum + byte)).toBe(V2_BODY_BYTES));
-}
-
-function fastest(work: () => void): number {
-  const times = [1, 2, 3, 4, 5].map(() => {
-    const begun = performance.now();
-    work();
-    return performance.now() - begun;
-  });
-  return Math.min(...times);
-}
 
 describe("goText", () => {
   it.each([

@@ -60,6 +60,15 @@ export const TOKEN_SWEEP_BATCH = 32;
 /** Expired tokens of one sweep that get a line each in the log; more are summed up in one. */
 export const TOKEN_SWEEP_TOLD = 10;
 
+/** How often a v3 write below a token is tried again when others registered meanwhile, before it gives up with `contention`. */
+export const REGISTRY_TXN_ATTEMPTS = 64;
+
+/**
+ * How long the refusal of a v3 watch on a token that is not there is held back, in ms: an etcd that waits for its peers
+ * asks for the same again at once, for ever.
+ */
+export const REFUSED_WATCH_MS = 1_000;
+
 /** The longest time between two looks at expired tokens, in ms: how late one may go when the machine slept. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
 
@@ -83,6 +92,24 @@ export const LINGER_MS = 500;
 
 /** How long a connection that is one too many may take to send the request that is then refused. */
 export const REFUSED_CONNECTION_MS = 10_000;
+
+/** What a gRPC message may be longer than --max-request-bytes, in bytes: etcd's allowance for what stands around a request. */
+export const GRPC_OVERHEAD_BYTES = 512 * 1024;
+
+/** Calls that one HTTP/2 connection may have open at a time; a client of gRPC keeps further ones back until one ends. */
+export const MAX_STREAMS_PER_CONNECTION = 4_096;
+
+/** What a client may send on one call, in bytes, before anybody reads it. */
+export const HTTP2_STREAM_WINDOW_BYTES = 256 * 1024;
+
+/** What a client may send on one HTTP/2 connection, in bytes, before anybody reads it. */
+export const HTTP2_CONNECTION_WINDOW_BYTES = 1024 * 1024;
+
+/** Node's own bound on the memory of one HTTP/2 connection, in MB; where it is reached, further calls are refused. */
+export const HTTP2_SESSION_MEMORY_MB = 256;
+
+/** How long a TLS handshake may take. */
+export const TLS_HANDSHAKE_MS = 20_000;
 
 /** All headers of a request together. */
 export const MAX_HEADER_BYTES = 16_384;
@@ -132,6 +159,18 @@ export const PACKED_MOST_BUFFER_BYTES = 1024 * 1024;
 /** A v2 answer of at most about so many characters is sent whole, with its length; a longer one in pieces of this size. */
 export const V2_ANSWER_PIECE_CHARS = 128 * 1024;
 
+/** Key-values of a v3 answer that are encoded at a time; more go in several turns of the event loop. */
+export const V3_ANSWER_PIECE_KEYS = 2_000;
+
+/** Bytes of keys and values in such a piece; one key-value may be more. */
+export const V3_ANSWER_PIECE_BYTES = 1024 * 1024;
+
+/** Key-values in the first message of a streamed range; later ones have more, as many as fit; etcd's. */
+export const RANGE_STREAM_FIRST_KEYS = 10;
+
+/** How many bytes a message of a streamed range is to have, about; etcd's default for a request. */
+export const RANGE_STREAM_BYTES = 1536 * 1024;
+
 /** How often a v2 write is tried again when others overtake it, before it gives up with `contention`. */
 export const TREE_WRITE_ATTEMPTS = 64;
 
@@ -140,6 +179,12 @@ export const TREE_EXACT_NAME_ATTEMPTS = 8;
 
 /** Directories of which it is remembered what was found there, so that creating a file need not read them. About 300 bytes each. */
 export const MAX_KNOWN_DIRECTORIES = 16_384;
+
+/** Nodes whose latest reading is kept, so that the next one need not read it. */
+export const MAX_TREE_READINGS = 1_024;
+
+/** The largest reading that is kept, in bytes of paths and values; the answer made of it is kept too. */
+export const TREE_READING_BYTES = 16 * 1024;
 
 /** Events that v2 watches find in memory; older ones are read from the engine. etcd v2 keeps 1,000 and no more. */
 export const TREE_HISTORY_EVENTS = 4096;
@@ -195,14 +240,23 @@ export const READ_SLICE_MS = 10;
 /** Event-loop work on requests and answers in one turn; beyond, tokens take turns, so that a busy one holds up no other. */
 export const FAIR_SLICE_MS = 0.25;
 
+/** Who wait for no more than one event that are told theirs in one piece of such work. */
+export const FIRST_EVENTS_PER_TURN = 8;
+
 /** Event-loop work that a read does at once; beyond, it takes turns with the other long ones. Many may come at once. */
 export const FIRST_READ_SLICE_MS = 2;
 
-/** Changes that one step of the background compaction forgets; steps ride along with the writes of others. */
+/**
+ * Changes that one step of the background compaction forgets at a time; steps ride along with the writes of others. A step
+ * does this again until it has kept up with them (see COMPACTION_FREED_OF_WRITTEN).
+ */
 export const COMPACTION_STEP_CHANGES = 256;
 
-/** Bytes of forgotten changes that end such a step early: LMDB hands out copies. */
+/** Bytes of forgotten changes that are enough at a time, however few they are: LMDB hands out copies. */
 export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
+
+/** How many changes a step forgets for each one written since the last step, as long as WRITE_SLICE_MS allow it. */
+export const COMPACTION_FREED_OF_WRITTEN = 2;
 
 /**
  * The largest data file whose pages are all looked at before it is opened; of a larger one only the tables' first ones
@@ -231,6 +285,12 @@ export const WATCH_QUEUE_EVENTS = 1_000;
 /** Bytes of keys and values that wait for a watch's reader in memory; beyond it reads from history. */
 export const WATCH_QUEUE_BYTES = 1024 * 1024;
 
+/** Bytes that wait in memory for the readers of all watches together; beyond, those that waited longest are read from history. */
+export const WATCH_QUEUES_BYTES = 256 * 1024 * 1024;
+
+/** What a message that waits takes beside keys and values, about. */
+export const WATCH_MESSAGE_BYTES = 256;
+
 /** How much history the automatic compaction keeps by default, in ms; more, where COMPACTION_KEEP_REVISIONS keeps more. */
 export const COMPACTION_KEEP_MS = 60 * 60 * 1000;
 
@@ -249,11 +309,44 @@ export const COMPACTION_HISTORY_OF_LIVE = 0.5;
 /** Revisions that are kept even where their history takes more disk than that; etcd v2 keeps so many events. */
 export const COMPACTION_LEAST_REVISIONS = 1_000;
 
-/** How often the automatic compaction looks: often enough that a busy store does not grow much between two looks. */
-export const COMPACTION_INTERVAL_MS = 1_000;
+/**
+ * How often the automatic compaction looks: often enough that a store does not grow much between two looks, though it is
+ * overwritten as fast as its disk allows. Where nothing was written, a look costs a few µs.
+ */
+export const COMPACTION_INTERVAL_MS = 100;
 
 /** How long the v2 tree waits before it watches the engine anew, when its watch broke. */
 export const TREE_WATCH_RETRY_MS = 100;
 
 /** What a probe of the store writes: as many pages as a few ordinary writes need, so that a full disk shows before they fail. */
 export const PROBE_BYTES = 128 * 1024;
+
+/** Bytes of a snapshot that are read and sent at a time; as etcd's. */
+export const SNAPSHOT_PIECE_BYTES = 32 * 1024;
+
+/** Revisions that a response to a v3 watch tells together while the watch catches up; etcd's. */
+export const WATCH_RESPONSE_REVISIONS = 1_000;
+
+/** Bytes of events beyond which such a response takes no further revision: some clients refuse messages over 4 MiB. */
+export const WATCH_RESPONSE_BYTES = 1024 * 1024;
+
+/** The largest response to a v3 watch that asked for fragments, but for a single event that is larger; etcd's. */
+export const WATCH_RESPONSE_FRAGMENT_BYTES = 2 * 1024 * 1024;
+
+/** How long a v3 watch that asked for progress notices is idle until it gets one; etcd's. */
+export const WATCH_PROGRESS_INTERVAL_MS = 10 * 60 * 1000;
+
+/** Snapshots that are sent at a time: each takes as much disk as what lives in the store, for as long as its client takes. */
+export const MAX_SNAPSHOTS = 4;
+
+/** Keys that the hash of the keyspace reads at a time, at most. */
+export const HASH_PAGE_KEYS = 128;
+
+/** Bytes of keys and values that it is to read at a time, going by the time before. */
+export const HASH_PAGE_BYTES = 1024 * 1024;
+
+/** How often the hash of the newest revision begins anew when that is compacted meanwhile. */
+export const HASH_ATTEMPTS = 5;
+
+/** How often those who watch the health over gRPC make Muster look; each look costs a sync, however many watch. */
+export const HEALTH_WATCH_INTERVAL_MS = 5_000;

@@ -14,13 +14,14 @@ function storeWith(options: Partial<AutoCompactorOptions> & { readonly disk?: Di
   const compact = vi.fn(async (revision: number) => {
     state.compactRevision = revision;
   });
-  const diskUse = disk === undefined ? {} : { diskUse: async () => disk };
-  const engine = { status: async () => ({ ...state }), compact, ...diskUse };
+  const diskUse = vi.fn(async () => disk ?? { fileBytes: 0, liveBytes: 0, historyBytes: 0, oldestRevision: 1 });
+  const engine = { status: async () => ({ ...state }), compact, ...(disk === undefined ? {} : { diskUse }) };
   const clock = { now: () => 0, monotonic: () => now };
   const compactor = new AutoCompactor({ engine, clock, ...options });
   return {
     compactor,
     compact,
+    diskUse,
     at: async (time: number, revision: number) => {
       now = time;
       state.revision = revision;
@@ -55,22 +56,36 @@ describe("AutoCompactor", () => {
 
   it("keeps less than both, where history takes more disk than it may", async () => {
     const most = COMPACTION_HISTORY_BYTES;
-    const disk = { liveBytes: 0, historyBytes: 4 * most, oldestRevision: 1 };
+    const disk = { fileBytes: 0, liveBytes: 0, historyBytes: 4 * most, oldestRevision: 1 };
     expect(await storeWith({ disk }).at(0, 80_000)).toBe(60_000);
     expect(await storeWith({ disk: { ...disk, liveBytes: 4 * most } }).at(0, 80_000)).toBe(40_000);
     expect(await storeWith({ disk: { ...disk, historyBytes: most } }).at(0, 80_000)).toBe(0);
   });
 
   it("goes by what history takes while what lies before the mark is still being freed", async () => {
-    const disk = { liveBytes: 0, historyBytes: 2 * COMPACTION_HISTORY_BYTES, oldestRevision: 40_001 };
+    const disk = { fileBytes: 0, liveBytes: 0, historyBytes: 2 * COMPACTION_HISTORY_BYTES, oldestRevision: 40_001 };
     const { at, compact } = storeWith({ disk });
     expect(await at(0, 80_000)).toBe(60_000);
     expect(await at(1, 80_000)).toBe(60_000);
     expect(compact).toHaveBeenCalledTimes(1);
   });
 
+  it("asks what is on disk again when something was written, or there was too much", async () => {
+    const fits = { fileBytes: 0, liveBytes: 0, historyBytes: COMPACTION_HISTORY_BYTES, oldestRevision: 1 };
+    const { at, diskUse, compact } = storeWith({ disk: fits });
+    await at(0, 80_000);
+    await at(1, 80_000);
+    expect(diskUse).toHaveBeenCalledTimes(1);
+    const tooMuch = { ...fits, historyBytes: 2 * COMPACTION_HISTORY_BYTES };
+    diskUse.mockResolvedValue(tooMuch);
+    compact.mockRejectedValueOnce(new MusterError("storeUnavailable", "full"));
+    await expect(at(2, 80_001)).rejects.toThrow("full");
+    expect(await at(3, 80_001)).toBeGreaterThan(40_000);
+    expect(diskUse).toHaveBeenCalledTimes(3);
+  });
+
   it("keeps the least revisions, however much disk they take, or fewer where fewer are asked for", async () => {
-    const disk = { liveBytes: 0, historyBytes: 1e6 * COMPACTION_HISTORY_BYTES, oldestRevision: 1 };
+    const disk = { fileBytes: 0, liveBytes: 0, historyBytes: 1e6 * COMPACTION_HISTORY_BYTES, oldestRevision: 1 };
     expect(await storeWith({ disk }).at(0, 80_000)).toBe(80_000 - COMPACTION_LEAST_REVISIONS);
     expect(await storeWith({ disk, keepRevisions: 10 }).at(0, 80_000)).toBe(79_990);
   });

@@ -44,6 +44,8 @@ export class AutoCompactor {
   readonly #log: Log;
   /** Which revision the store was at, look by look: all that was there at a sample is at least as old as it. */
   #samples: Sample[] = [];
+  /** The store's revision when history was last found to take no more disk than it may. */
+  #fitsAt: Revision | undefined;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
 
@@ -94,10 +96,15 @@ export class AutoCompactor {
 
   /** Up to which revision history has to go so that the rest of it takes no more disk than it may; 0 where it does not. */
   async #tooMuch(newest: Revision): Promise<Revision> {
+    // To ask what is on disk costs some hundred µs: too much for a store that nobody writes to.
+    if (newest === this.#fitsAt) {
+      return 0;
+    }
     const { engine, historyBytes = COMPACTION_HISTORY_BYTES } = this.#options;
     const disk = await engine.diskUse?.();
     const most = Math.max(historyBytes, (disk?.liveBytes ?? 0) * COMPACTION_HISTORY_OF_LIVE);
     if (disk === undefined || disk.historyBytes <= most) {
+      this.#fitsAt = newest;
       return 0;
     }
     return newest - Math.floor((newest - disk.oldestRevision + 1) * (most / disk.historyBytes));

@@ -7,6 +7,7 @@
  * outcome is: not applied); so may one that reads, and a watch that is behind, while the store cannot even be opened. Results, and the bytes in them, are read only: they may be shared, as events are by all
  * watches that are told of them. Arguments must not be changed until the call is done.
  */
+import type { Bytes } from "../base/bytes.ts";
 import type {
   LeaseGrant,
   LeaseId,
@@ -37,7 +38,8 @@ export interface Engine {
    * nested transaction, and then both happen in this revision), `tooManyOperations` (more than MAX_TXN_OPERATIONS
    * compares or operations at one level; a nested transaction has what the longest list around it leaves),
    * `keyTooLong`, `keyNotFound`, `leaseNotFound`, `compacted`, `futureRevision`, `invalidArgument`.
-   * Keys and leases that must exist, and revisions to read at, matter only on the path that is taken.
+   * Keys and leases that must exist, and revisions to read at, matter only on the path that is taken, and the first that
+   * is missing is told: in the order of the operations, and of a put its lease before its key (as etcd since 3.7).
    */
   txn(request: TxnRequest): Promise<TxnResult>;
 
@@ -51,16 +53,24 @@ export interface Engine {
 
   /**
    * Forgets history before `revision`: ranges below it and watches from below it are then `compacted`; the state at
-   * `revision`, and events from it on, stay. Resolved means the mark is durable; space is freed in the background.
+   * `revision`, and events from it on, stay. Resolved means the mark is durable; space is freed in the background, and
+   * with `physical` has been freed as well.
    * Errors: `compacted` (revision ≤ the last one), `futureRevision` (beyond the newest), `invalidArgument` (not whole).
    */
-  compact(revision: Revision): Promise<void>;
+  compact(revision: Revision, options?: { readonly physical?: boolean }): Promise<void>;
 
   /** The store's newest revision and the one it is compacted to (0: never), at one moment. */
   status(): Promise<EngineStatus>;
 
   /** What the store takes on disk. Only engines that keep it themselves can tell. */
   diskUse?(): Promise<DiskUse>;
+
+  /**
+   * A copy of the whole store as it stands now, as bytes that a store can be restored from: internal keys, history and
+   * leases too. Only engines that keep it themselves have one. Error: `storeUnavailable`, also where the disk has no
+   * room for the copy.
+   */
+  snapshot?(): Promise<Snapshot>;
 
   /**
    * Makes a lease. `ttl` in s; it may be raised to the engine's least. id 0: one is chosen.
@@ -95,8 +105,20 @@ export interface EngineStatus {
   readonly compactRevision: Revision;
 }
 
-/** Bytes in use on disk. Free space within the store's file is in none of them. */
+/** A copy of a store, kept until it is closed. */
+export interface Snapshot {
+  /** How many bytes there are to read. */
+  readonly size: number;
+  /** Reads all of it, once. Error: `storeUnavailable`. */
+  read(): AsyncIterable<Bytes>;
+  /** Gives its disk space back. May be called twice, and while it is being read. */
+  close(): Promise<void>;
+}
+
+/** Bytes on disk. */
 export interface DiskUse {
+  /** The store's file, with what is free in it. */
+  readonly fileBytes: number;
   /** What lives now: the newest version of each key, and leases. */
   readonly liveBytes: number;
   /** History: everything that a compaction to the newest revision would free. */
@@ -111,5 +133,10 @@ export interface Watch extends AsyncIterable<WatchMessage> {
   readonly createdRevision: Promise<Revision>;
   /** Asks for a progress message as soon as everything up to now has been delivered. */
   requestProgress(): void;
+  /**
+   * Takes the next message out of turn, if one is at hand: so that what came together can be told together. Only
+   * watches that keep messages have it; undefined does not say that the iteration would wait.
+   */
+  ready?(): WatchMessage | undefined;
   close(): void;
 }

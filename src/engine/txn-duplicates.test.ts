@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { fastest } from "../../test/support/walk-time.ts";
 import { utf8 } from "../base/bytes.ts";
 import { isMusterError } from "../base/errors.ts";
 import { checkTxn as checkTxnPlainly } from "./memory/memory-txn-check.ts";
@@ -53,16 +54,6 @@ function manyWrites(count: number): Operation[] {
   );
 }
 
-/** The least of some runs, in ms: what others do on the machine only adds to it. */
-function timeOf(run: () => void): number {
-  const times = Array.from({ length: 5 }, () => {
-    const start = performance.now();
-    run();
-    return performance.now() - start;
-  });
-  return Math.min(...times);
-}
-
 describe("checkDuplicates", () => {
   it("refuses what the plain check of the reference engine refuses, and nothing else", () => {
     let refused = 0;
@@ -93,7 +84,7 @@ describe("checkDuplicates", () => {
     const [few, many] = [manyWrites(2_000), manyWrites(32_000)];
     checkDuplicates(many);
     // 16 times the writes: a comparison of each with each would take 256 times as long.
-    expect(timeOf(() => checkDuplicates(many))).toBeLessThan(100 * timeOf(() => checkDuplicates(few)));
+    expect(fastest(() => checkDuplicates(many))).toBeLessThan(100 * fastest(() => checkDuplicates(few)));
   });
 
   it("takes no more time for writes that are nested deep", () => {
@@ -106,6 +97,6 @@ describe("checkDuplicates", () => {
     };
     const [flat, nestedDeep] = [deep(0), deep(100)];
     checkDuplicates(flat);
-    expect(timeOf(() => checkDuplicates(nestedDeep))).toBeLessThan(4 * timeOf(() => checkDuplicates(flat)));
+    expect(fastest(() => checkDuplicates(nestedDeep))).toBeLessThan(4 * fastest(() => checkDuplicates(flat)));
   });
 });

@@ -5,6 +5,7 @@ import { MusterError } from "../base/errors.ts";
 import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
 import type { Event, KeyValue, Revision, WatchMessage, WatchRequest } from "./model.ts";
+import { WatchBudget } from "./watch-budget.ts";
 import type { HistoryRequest, RevisionEvents } from "./watch-history.ts";
 import { WatchHub } from "./watch-hub.ts";
 
@@ -22,7 +23,7 @@ class World {
   compactRevision = 0;
   #revision = 1;
 
-  constructor(piece = 100) {
+  constructor(piece = 100, budget?: WatchBudget) {
     this.hub = new WatchHub(
       {
         read: async ({ from, to, wants }) => {
@@ -40,6 +41,7 @@ class World {
         },
       },
       1,
+      budget,
     );
   }
 
@@ -290,5 +292,47 @@ describe("WatchHub: ends", () => {
       break;
     }
     expect(world.hub.isWatched).toBe(false);
+  });
+});
+
+describe("WatchHub: memory of all watches together", () => {
+  it("who has waited longest is read from history instead, and misses nothing; who reads is not", async () => {
+    const budget = new WatchBudget(2_000);
+    const world = new World(100, budget);
+    const [slow, slower, fast] = ["k", "k", "k"].map((key) => world.watch({ key: utf8(key) })[Symbol.asyncIterator]());
+    const revisions = Array.from({ length: 20 }, (_, at) => at + 2);
+    for (const revision of revisions) {
+      world.put("k");
+      if (fast !== undefined) expect(await take(fast, 1)).toEqual([revision]);
+      expect(budget.bytes).toBeLessThanOrEqual(2_000);
+    }
+    expect(world.reads).toEqual([]);
+    for (const late of [slow, slower]) {
+      if (late !== undefined) expect(await take(late, 20)).toEqual(revisions);
+    }
+    expect(world.reads.length).toBeGreaterThan(0);
+    world.put("k");
+    for (const watch of [slow, slower, fast]) {
+      if (watch !== undefined) expect(await take(watch, 1)).toEqual([22]);
+    }
+    world.hub.close();
+    expect(budget.bytes).toBe(0);
+  });
+
+  it("a watch that takes more than all may keep is told all the same", async () => {
+    const world = new World(100, new WatchBudget(100));
+    const watch = world.watch(K)[Symbol.asyncIterator]();
+    for (let count = 0; count < 5; count++) world.put("k");
+    expect(await take(watch, 5)).toEqual([2, 3, 4, 5, 6]);
+  });
+
+  it("gives back what a watch kept that is closed", () => {
+    const budget = new WatchBudget(10_000);
+    const world = new World(100, budget);
+    const watch = world.watch(K);
+    world.put("k");
+    expect(budget.bytes).toBeGreaterThan(0);
+    watch.close();
+    expect(budget.bytes).toBe(0);
   });
 });

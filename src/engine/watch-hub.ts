@@ -5,8 +5,10 @@
 
 import type { Bytes } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
+import { WATCH_QUEUES_BYTES } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
 import type { Event, Revision, WatchRequest } from "./model.ts";
+import { WatchBudget } from "./watch-budget.ts";
 import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
 import { Watcher } from "./watcher.ts";
 import { WatcherIndex } from "./watcher-index.ts";
@@ -51,13 +53,15 @@ export class Touched {
 export class WatchHub {
   readonly #history: WatchHistory;
   readonly #index = new WatcherIndex<Watcher>();
+  readonly #budget: WatchBudget;
   #revision: Revision;
   /** Of the very large revision that is being made, if one is. */
   #touched: Touched | undefined;
   #closed = false;
 
   /** `revision` is the store's newest: events come from the next one on. */
-  constructor(history: WatchHistory, revision: Revision) {
+  constructor(history: WatchHistory, revision: Revision, budget = new WatchBudget(WATCH_QUEUES_BYTES)) {
+    this.#budget = budget;
     this.#history = history;
     this.#revision = revision;
   }
@@ -84,6 +88,7 @@ export class WatchHub {
       request,
       createdRevision,
       history: this.#history,
+      budget: this.#budget,
       published: () => this.#revision,
       onClose: () => {
         this.#index.remove(request, watcher);

@@ -1,11 +1,12 @@
 /** One watch: a bounded queue while its reader keeps up, a place in history while it does not. */
 import type { Bytes } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
-import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
+import { WATCH_MESSAGE_BYTES, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
 import { covers } from "./key-range.ts";
 import type { Event, Revision, WatchMessage, WatchRequest } from "./model.ts";
 import { turns } from "./turns.ts";
+import type { Keeper, WatchBudget } from "./watch-budget.ts";
 import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
 
 export interface WatcherOptions {
@@ -16,6 +17,7 @@ export interface WatcherOptions {
   /** The revision up to which everything has been offered. */
   readonly published: () => Revision;
   readonly onClose: () => void;
+  readonly budget: WatchBudget;
 }
 
 interface Queued {
@@ -31,7 +33,7 @@ interface Part {
   bytes: number;
 }
 
-export class Watcher implements Watch {
+export class Watcher implements Watch, Keeper {
   readonly createdRevision: Promise<Revision>;
   readonly #options: WatcherOptions;
   /** No event before this one concerns the watch. */
@@ -85,6 +87,24 @@ export class Watcher implements Watch {
     }
   }
 
+  /** The queue is empty while history is being read, so this never comes between a read and what follows it. */
+  giveUp(): void {
+    const [first] = this.#queue;
+    if (first === undefined) {
+      return;
+    }
+    this.#queue = [];
+    this.#queuedEvents = 0;
+    this.#queuedBytes = 0;
+    this.#behindFrom = first.message.revision;
+    this.#behindSub = 0;
+    this.#part = undefined;
+  }
+
+  ready(): WatchMessage | undefined {
+    return this.#take();
+  }
+
   requestProgress(): void {
     this.#wantsProgress = true;
     this.#wake();
@@ -94,6 +114,7 @@ export class Watcher implements Watch {
     if (!this.#closed) {
       this.#closed = true;
       this.#queue = [];
+      this.#options.budget.release(this);
       this.#part = undefined;
       this.#options.onClose();
       this.#wake();
@@ -145,6 +166,7 @@ export class Watcher implements Watch {
     if (first !== undefined) {
       this.#queuedEvents -= first.events;
       this.#queuedBytes -= first.bytes;
+      this.#options.budget.remove(this, first.bytes + WATCH_MESSAGE_BYTES);
     }
     return first?.message;
   }
@@ -193,6 +215,7 @@ export class Watcher implements Watch {
     this.#queue.push(queued);
     this.#queuedEvents += queued.events;
     this.#queuedBytes += queued.bytes;
+    this.#options.budget.add(this, queued.bytes + WATCH_MESSAGE_BYTES);
   }
 
   /** The message that the watch is sent for a revision, or undefined where its filters leave nothing. */

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 const STOP_TIMEOUT_MS = 10_000;
+/** A busy machine takes long to start a program. */
+const OUTPUT_TIMEOUT_MS = 30_000;
 
 /** Whatever still runs when the test process ends (a failed test, a time-out) ends with it. */
 const running = new Set<ChildProcess>();
@@ -26,7 +28,7 @@ export interface RunningProcess extends AsyncDisposable {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /**
    * Waits until the output matches; rejects, with the output, when the process ends first or `timeoutMs` (default
-   * 10 s) are over.
+   * 30 s) are over.
    */
   waitForOutput(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
   /** Sends a signal without waiting. */
@@ -65,7 +67,8 @@ export async function startProcess(
     pid: child.pid ?? 0,
     output: output.text,
     ended,
-    waitForOutput: (pattern, timeoutMs = 10_000) => output.waitFor({ pattern, timeoutMs, ended, name: command }),
+    waitForOutput: (pattern, timeoutMs = OUTPUT_TIMEOUT_MS) =>
+      output.waitFor({ pattern, timeoutMs, ended, name: command }),
     kill: (signal) => void child.kill(signal),
     stop,
     [Symbol.asyncDispose]: () => stop("SIGKILL"),

@@ -1,59 +1,24 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { HOUR_MS, RegistryStage } from "../../../test/support/registry-stage.ts";
 import { text, utf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { TOKEN_READING_BYTES, TOKEN_READINGS_BYTES, TREE_UNTOUCHED_LOOKS } from "../../base/limits.ts";
-import { silentLog } from "../../base/log.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Operation } from "../../engine/model.ts";
 import type { Expiry, TreeNode, TreePath, TreeReading, TreeStore } from "../tree/model.ts";
-import { Tree } from "../tree/tree.ts";
 import { childPath, parsePath } from "../tree/tree-path.ts";
-import type { Origin } from "./origin.ts";
-import { Registry } from "./registry.ts";
 import { REGISTRY_ROOT, sizePath, type Token, tokenPath } from "./token.ts";
 import { TokenReadings } from "./token-readings.ts";
 import { readTokenHead } from "./token-state.ts";
 
-const HOUR = 3_600_000;
 const GET = { recursive: false, sorted: false };
 const NEVER: Expiry = { kind: "never" };
-const PUBLIC: Origin = { protocol: "v2", address: "10.0.0.1", host: "discovery:8087", connection: {}, scope: "public" };
 
-let now: number;
-let engine: Engine;
-let tree: Tree;
-let registry: Registry;
-let nodes: TreeStore;
-let operator: TreeStore;
-let tokensMade: number;
-/** Stands still, so that no sweeper of tokens or nodes runs unless a test says so. */
-const clock: Clock = { now: () => now, monotonic: () => now };
-
+let stage: RegistryStage;
 beforeEach(async () => {
-  now = 1_700_000_000_000;
-  tokensMade = 0;
-  engine = openMemoryEngine({ clock });
-  await openAll();
+  stage = await RegistryStage.open();
 });
-
-afterEach(closeAll);
-
-async function openAll(): Promise<void> {
-  tree = await Tree.open({ engine, clock, log: silentLog });
-  const randomTokenBytes = () => Buffer.alloc(12, ++tokensMade % 256);
-  registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: HOUR, randomTokenBytes });
-  nodes = registry.storeFor(PUBLIC);
-  operator = registry.storeFor({ ...PUBLIC, scope: "client" });
-}
-
-async function closeAll(): Promise<void> {
-  await registry.close();
-  await tree.close();
-  await engine.close();
-}
+afterEach(() => stage.close());
 
 function put(store: TreeStore, path: TreePath, value: string): Promise<unknown> {
   const content = { kind: "file", value: utf8(value) } as const;
@@ -62,7 +27,7 @@ function put(store: TreeStore, path: TreePath, value: string): Promise<unknown> 
 
 function putUntil(expires: number, path: TreePath): Promise<unknown> {
   const content = { kind: "file", value: utf8("v") } as const;
-  return operator.write({ kind: "set", path, content, expiry: { kind: "at", expires }, refresh: false });
+  return stage.operator.write({ kind: "set", path, content, expiry: { kind: "at", expires }, refresh: false });
 }
 
 function remove(store: TreeStore, path: TreePath): Promise<unknown> {
@@ -70,7 +35,7 @@ function remove(store: TreeStore, path: TreePath): Promise<unknown> {
 }
 
 function v3(...success: readonly Operation[]): Promise<unknown> {
-  return engine.txn({ compares: [], success, failure: [] });
+  return stage.engine.txn({ compares: [], success, failure: [] });
 }
 
 function member(token: Token, id: string): TreePath {
@@ -78,8 +43,8 @@ function member(token: Token, id: string): TreePath {
 }
 
 async function made(...ids: readonly string[]): Promise<Token> {
-  const { token } = await registry.createToken(3);
-  for (const id of ids) await put(nodes, member(token, id), `${id}=u`);
+  const { token } = await stage.registry.createToken(3);
+  for (const id of ids) await put(stage.nodes, member(token, id), `${id}=u`);
   return token;
 }
 
@@ -91,14 +56,14 @@ function shown(node: TreeNode): string {
 }
 
 /** The ids of the members that are told. */
-async function members(token: Token, store = nodes): Promise<string> {
+async function members(token: Token, store = stage.nodes): Promise<string> {
   const { node } = await store.get(tokenPath(token), GET);
   const children = node.kind === "directory" ? [...(node.nodes ?? [])] : [];
   return children.map(({ path }) => path.split("/").at(-1)).join(" ");
 }
 
 async function twice(token: Token): Promise<readonly [TreeReading, TreeReading]> {
-  return [await nodes.get(tokenPath(token), GET), await nodes.get(tokenPath(token), GET)];
+  return [await stage.nodes.get(tokenPath(token), GET), await stage.nodes.get(tokenPath(token), GET)];
 }
 
 describe("TokenReadings", () => {
@@ -106,11 +71,11 @@ describe("TokenReadings", () => {
     const token = await made("a", "b");
     const [first, second] = await twice(token);
     expect(second.node).toBe(first.node);
-    await put(operator, parsePath("/elsewhere"), "x");
+    await put(stage.operator, parsePath("/elsewhere"), "x");
     await made("other");
-    const third = await operator.get(tokenPath(token), GET);
+    const third = await stage.operator.get(tokenPath(token), GET);
     expect(third.node).toBe(first.node);
-    expect(third.index).toBe((await engine.status()).revision);
+    expect(third.index).toBe((await stage.engine.status()).revision);
     expect(third.index).toBeGreaterThan(second.index);
   });
 
@@ -118,10 +83,10 @@ describe("TokenReadings", () => {
     const token = await made("a");
     await twice(token);
     for (const id of ["b", "c"]) {
-      await put(nodes, member(token, id), "v");
+      await put(stage.nodes, member(token, id), "v");
       expect(await members(token)).toContain(id);
     }
-    await remove(nodes, member(token, "a"));
+    await remove(stage.nodes, member(token, "a"));
     expect(await members(token)).toBe("b c");
     await v3({ kind: "put", request: { key: utf8(member(token, "v3")), value: utf8("x") } });
     expect(await members(token)).toBe("b c v3");
@@ -131,12 +96,12 @@ describe("TokenReadings", () => {
 
   it("lets a member go when its time is over, though nobody has swept it away", async () => {
     const token = await made("a");
-    await putUntil(now + 5_000, member(token, "short"));
+    await putUntil(stage.now + 5_000, member(token, "short"));
     await twice(token);
     expect(await members(token)).toBe("a short");
-    now += 5_000;
+    stage.now += 5_000;
     expect(await members(token)).toBe("a");
-    await tree.sweep();
+    await stage.tree.sweep();
     expect(await members(token)).toBe("a");
     const [first, second] = await twice(token);
     expect(second.node).toBe(first.node);
@@ -144,28 +109,28 @@ describe("TokenReadings", () => {
 
   it("ends with the token's time, which registrations move on, though nobody has swept it away", async () => {
     const token = await made("a");
-    now += HOUR / 2;
-    await put(nodes, member(token, "b"), "v");
+    stage.now += HOUR_MS / 2;
+    await put(stage.nodes, member(token, "b"), "v");
     await twice(token);
-    now += HOUR - 1;
+    stage.now += HOUR_MS - 1;
     expect(await members(token)).toBe("a b");
-    now += 1;
+    stage.now += 1;
     await expect(members(token)).rejects.toMatchObject({ code: "nodeNotFound" });
-    expect(await members(token, operator)).toBe("a b");
+    expect(await members(token, stage.operator)).toBe("a b");
   });
 
   it("ends with the time of a directory above the token", async () => {
     const token = await made("a");
-    await operator.write({
+    await stage.operator.write({
       kind: "update",
       path: REGISTRY_ROOT,
       content: { kind: "file", value: utf8("") },
-      expiry: { kind: "at", expires: now + 1_000 },
+      expiry: { kind: "at", expires: stage.now + 1_000 },
       refresh: false,
     });
     const [first, second] = await twice(token);
     expect(second.node).toBe(first.node);
-    now += 1_000;
+    stage.now += 1_000;
     await expect(members(token)).rejects.toMatchObject({ code: "nodeNotFound" });
   });
 
@@ -177,10 +142,10 @@ describe("TokenReadings", () => {
   ])("ends when %s is taken away, and begins anew with a token of the same name", async (_what, path) => {
     const token = await made("a");
     await twice(token);
-    await remove(operator, path(token));
+    await remove(stage.operator, path(token));
     await expect(members(token)).rejects.toMatchObject({ code: "nodeNotFound" });
-    await put(operator, sizePath(token), "2");
-    await put(nodes, member(token, "new"), "v");
+    await put(stage.operator, sizePath(token), "2");
+    await put(stage.nodes, member(token, "new"), "v");
     expect(await members(token)).toContain("new");
     const [first, second] = await twice(token);
     expect(second.node).toBe(first.node);
@@ -189,28 +154,26 @@ describe("TokenReadings", () => {
   it("reads anew after a restart, and after more events than it looks at", async () => {
     const token = await made("a");
     const [first] = await twice(token);
-    for (let round = 0; round <= TREE_UNTOUCHED_LOOKS; round++) await put(operator, parsePath("/k"), "v");
-    const second = await nodes.get(tokenPath(token), GET);
+    for (let round = 0; round <= TREE_UNTOUCHED_LOOKS; round++) await put(stage.operator, parsePath("/k"), "v");
+    const second = await stage.nodes.get(tokenPath(token), GET);
     expect(second.node).not.toBe(first.node);
-    await registry.close();
-    await tree.close();
-    await openAll();
-    const third = await nodes.get(tokenPath(token), GET);
+    await stage.restart();
+    const third = await stage.nodes.get(tokenPath(token), GET);
     expect([third.node === second.node, shown(third.node)]).toEqual([false, shown(first.node)]);
   });
 
   it("does not trust what was written while it read", async () => {
     const token = await made("a");
-    const reading = nodes.get(tokenPath(token), GET);
-    await put(nodes, member(token, "b"), "v");
+    const reading = stage.nodes.get(tokenPath(token), GET);
+    await put(stage.nodes, member(token, "b"), "v");
     await reading;
     expect(await members(token)).toBe("a b");
   });
 
   it("keeps nothing very large, and of many only the latest", async () => {
     const token = await made();
-    const { revision } = await engine.status();
-    const readings = new TokenReadings({ engine, tree, clock });
+    const { revision } = await stage.engine.status();
+    const readings = new TokenReadings(stage);
     const keep = (name: string, size: number) => {
       const node = { kind: "file", path: tokenPath(token), value: new Uint8Array(size), createdIndex: 1 } as const;
       const head = { token: name as Token, revision, record: undefined };
@@ -238,9 +201,8 @@ describe("TokenReadings", () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        await closeAll();
-        engine = openMemoryEngine({ clock });
-        await openAll();
+        await stage.close();
+        stage = await RegistryStage.open();
         const tokens = [await made("a"), await made()];
         for (const taken of steps) {
           const at = tokens[taken.token] ?? tokens[0];
@@ -262,30 +224,30 @@ async function doStep(
   const key = utf8(path);
   switch (kind) {
     case "set":
-      return put(operator, path, value);
+      return put(stage.operator, path, value);
     case "ttl":
-      return putUntil(now + 2_000, path);
+      return putUntil(stage.now + 2_000, path);
     case "directory":
-      return operator.write({ kind: "set", path, content: { kind: "directory" }, expiry: NEVER, refresh: false });
+      return stage.operator.write({ kind: "set", path, content: { kind: "directory" }, expiry: NEVER, refresh: false });
     case "remove":
-      return remove(operator, path);
+      return remove(stage.operator, path);
     case "v3":
       return v3({ kind: "put", request: { key, value: utf8(value) } });
     case "v3delete":
       return v3({ kind: "deleteRange", request: { key } });
     case "removeToken":
-      return remove(operator, tokenPath(token));
+      return remove(stage.operator, tokenPath(token));
     case "removeAll":
-      return remove(operator, REGISTRY_ROOT);
+      return remove(stage.operator, REGISTRY_ROOT);
     case "elsewhere":
-      return put(operator, parsePath("/k"), value);
+      return put(stage.operator, parsePath("/k"), value);
     case "sweep":
-      return Promise.all([tree.sweep(), registry.sweep()]);
+      return Promise.all([stage.tree.sweep(), stage.registry.sweep()]);
     case "second":
-      now += 1_000;
+      stage.now += 1_000;
       return undefined;
     case "hour":
-      now += HOUR;
+      stage.now += HOUR_MS;
       return undefined;
     default:
       return undefined;
@@ -294,7 +256,7 @@ async function doStep(
 
 async function told(token: Token): Promise<string> {
   try {
-    const { node, index } = await nodes.get(tokenPath(token), GET);
+    const { node, index } = await stage.nodes.get(tokenPath(token), GET);
     return `${shown(node)} @${index}`;
   } catch (error) {
     return refusal(error);
@@ -303,8 +265,8 @@ async function told(token: Token): Promise<string> {
 
 async function toldAnew(token: Token): Promise<string> {
   try {
-    const { node, index } = await tree.get(tokenPath(token), GET);
-    return (await readTokenHead(engine, token, now)).exists ? `${shown(node)} @${index}` : "nodeNotFound";
+    const { node, index } = await stage.tree.get(tokenPath(token), GET);
+    return (await readTokenHead(stage.engine, token, stage.now)).exists ? `${shown(node)} @${index}` : "nodeNotFound";
   } catch (error) {
     return refusal(error);
   }

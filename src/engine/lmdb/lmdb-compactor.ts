@@ -4,7 +4,12 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { isMusterError } from "../../base/errors.ts";
-import { COMPACTION_RETRY_MS, COMPACTION_STEP_BYTES, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
+import {
+  COMPACTION_FREED_OF_WRITTEN,
+  COMPACTION_RETRY_MS,
+  COMPACTION_STEP_BYTES,
+  COMPACTION_STEP_CHANGES,
+} from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
@@ -19,6 +24,8 @@ export class LmdbCompactor {
   readonly #pins = new Map<Revision, number>();
   #running: Promise<void> | undefined;
   #again = false;
+  /** How many changes had been written when the last step looked. */
+  #written = 0;
 
   constructor(writer: LmdbWriter, log: Log) {
     this.#writer = writer;
@@ -32,6 +39,11 @@ export class LmdbCompactor {
     }
     this.#again = true;
     this.#running ??= this.#run();
+  }
+
+  /** Resolves when all that may be freed is, or the compactor was stopped. */
+  async settled(): Promise<void> {
+    await this.#running;
   }
 
   /** Keeps what is visible at a revision until the answer is called: a long read goes on in later turns. */
@@ -66,9 +78,13 @@ export class LmdbCompactor {
   }
 
   async #freeAll(): Promise<void> {
+    this.#written = this.#writer.changes;
     try {
-      while (!this.#stopping.signal.aborted && (await this.#writer.submit((draft) => this.#step(draft)))) {
+      for (let more = true; more && !this.#stopping.signal.aborted; ) {
         // One step after the other: each rides along with whatever else is written.
+        await this.#writer.submitBehind((draft) => {
+          more = this.#step(draft);
+        });
       }
     } catch (error) {
       if (!isMusterError(error, "closed")) {
@@ -79,30 +95,49 @@ export class LmdbCompactor {
     }
   }
 
-  /** Frees the oldest changes; true if there may be more. */
+  /**
+   * Frees the oldest changes; true if there may be more. Of what was written since the last step it frees twice as much,
+   * or history would grow for as long as more is written at a time than one batch frees.
+   */
   #step(draft: Draft): boolean {
     const before = Math.min(draft.durableCompactRevision, ...this.#pins.keys());
-    if (before <= 0) {
-      return false;
-    }
-    const range = { start: changeKey(0, 0), end: changeKey(before, 0) };
-    const oldest: { readonly key: Buffer; readonly value: Buffer }[] = [];
-    let bytes = 0;
-    for (const entry of draft.tables.revs.getRange({ ...range, limit: COMPACTION_STEP_CHANGES })) {
-      oldest.push(entry);
-      bytes += entry.value.length;
-      if (bytes >= COMPACTION_STEP_BYTES) {
-        break;
+    const enough = (this.#writer.changes - this.#written) * COMPACTION_FREED_OF_WRITTEN;
+    this.#written = this.#writer.changes;
+    let freed = 0;
+    do {
+      const { changes, bytes } = freeOldest(draft, before);
+      freed += changes;
+      if (changes < COMPACTION_STEP_CHANGES && bytes < COMPACTION_STEP_BYTES) {
+        return false;
       }
-    }
-    for (const { key, value } of oldest) {
-      const { main, sub } = decodeChangeKey(key);
-      const change = decodeChange(value);
-      if (change.previous !== undefined) {
-        draft.forgetPast(change.key, [modRevisionOf(change.previous), main, sub]);
-      }
-      draft.remove(draft.tables.revs, key);
-    }
-    return oldest.length === COMPACTION_STEP_CHANGES || bytes >= COMPACTION_STEP_BYTES;
+      // The clock is looked at after each batch: values may be large.
+    } while (freed < enough && !draft.isOver(draft.slice.unitsPerLook));
+    return true;
   }
+}
+
+/** Frees a batch of the oldest changes before a revision; answers how many, and how many bytes they had. */
+function freeOldest(draft: Draft, before: Revision): { readonly changes: number; readonly bytes: number } {
+  if (before <= 0) {
+    return { changes: 0, bytes: 0 };
+  }
+  const range = { start: changeKey(0, 0), end: changeKey(before, 0) };
+  const oldest: { readonly key: Buffer; readonly value: Buffer }[] = [];
+  let bytes = 0;
+  for (const entry of draft.tables.revs.getRange({ ...range, limit: COMPACTION_STEP_CHANGES })) {
+    oldest.push(entry);
+    bytes += entry.value.length;
+    if (bytes >= COMPACTION_STEP_BYTES) {
+      break;
+    }
+  }
+  for (const { key, value } of oldest) {
+    const { main, sub } = decodeChangeKey(key);
+    const change = decodeChange(value);
+    if (change.previous !== undefined) {
+      draft.forgetPast(change.key, [modRevisionOf(change.previous), main, sub]);
+    }
+    draft.remove(draft.tables.revs, key);
+  }
+  return { changes: oldest.length, bytes };
 }

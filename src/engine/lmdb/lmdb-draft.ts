@@ -46,6 +46,8 @@ export interface Settled {
   readonly effects: readonly (() => void)[];
   /** The changes for watchers, by revision; none where nobody watches. */
   readonly changes: readonly Published[];
+  /** How many keys' changes were written. */
+  readonly written: number;
 }
 
 export class Draft implements View {
@@ -68,6 +70,7 @@ export class Draft implements View {
   #touched: Touched | undefined;
   #sub = 0;
   #writes = 0;
+  #written = 0;
 
   constructor(tables: Tables, { state, slice, hub }: DraftOptions) {
     this.tables = tables;
@@ -224,13 +227,16 @@ export class Draft implements View {
   /** Hands over what is to be told when all is synced; a transaction under way may go on. */
   settle(): Settled {
     this.granted.clear();
-    return { effects: this.effects.splice(0), changes: this.#changes.splice(0) };
+    const written = this.#written;
+    this.#written = 0;
+    return { effects: this.effects.splice(0), changes: this.#changes.splice(0), written };
   }
 
   /** Notes the change under way, and where what it replaces can be found. */
   #log(change: Omit<Parameters<typeof encodeChange>[0], "previous">, old: KeyValue | undefined): void {
     const main = this.#revision + 1;
     const previous = old === undefined ? undefined : encodeVersion(old);
+    this.#written++;
     this.write(this.tables.revs, changeKey(main, this.#sub), encodeChange({ ...change, previous }));
     if (old !== undefined) {
       this.#writes++;

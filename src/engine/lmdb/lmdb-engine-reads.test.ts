@@ -140,6 +140,8 @@ describe("LmdbEngine: long reads", () => {
     expect(slices).toHaveBeenCalledTimes(1 + Math.ceil((600 - 64) / (64 * looks)));
     inSmallSlices();
     slices.mockClear();
+    // All begin at once: in how many turns else goes by how fast the machine is.
+    const begin = vi.spyOn(turns, "begin").mockImplementation((work) => work());
     const count = 20;
     const reading = Promise.all(Array.from({ length: count }, () => engine.range(ALL)));
     let most = 0;
@@ -151,8 +153,9 @@ describe("LmdbEngine: long reads", () => {
     }
     await reading;
     slices.mockRestore();
-    // One that begins and one that goes on, and as this test looks in between maybe one of the next turn.
-    expect(most).toBeLessThanOrEqual(3);
+    begin.mockRestore();
+    // One that goes on, and as this test looks in between maybe one of the next turn.
+    expect(most).toBeLessThanOrEqual(2);
     expect(turnsTaken).toBeLessThan(1000);
   });
 

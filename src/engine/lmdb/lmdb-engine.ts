@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { FIRST_READ_SLICE_MS, PROBE_BYTES, READ_SLICE_MS } from "../../base/limits.ts";
 import { type Log, silentLog } from "../../base/log.ts";
-import type { DiskUse, Engine, EngineStatus, Watch } from "../engine.ts";
+import type { DiskUse, Engine, EngineStatus, Snapshot, Watch } from "../engine.ts";
 import type {
   LeaseGrant,
   LeaseId,
@@ -28,6 +28,7 @@ import type { Tables } from "./lmdb-open.ts";
 import { RangeRead, type SlicedRead } from "./lmdb-range.ts";
 import { EMPTY_STATE, encodeState, PROBE_KEY, STATE_KEY, type State } from "./lmdb-schema.ts";
 import { newestOf, readState } from "./lmdb-snapshot.ts";
+import { removeUnfinished, takeSnapshot } from "./lmdb-snapshot-file.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { applyShortTxn, applyTxn, checkRevision, compacted, isShort, TxnRead } from "./lmdb-txn.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
@@ -54,6 +55,7 @@ export async function openLmdbEngine(options: LmdbEngineOptions): Promise<Engine
   const log = options.log ?? silentLog;
   let store: LmdbStore | undefined;
   try {
+    await removeUnfinished(directory.path);
     const { mapSize } = options;
     store = await LmdbStore.open({
       directory: directory.path,
@@ -155,7 +157,7 @@ class LmdbEngine implements Engine {
     return this.#hub.watch(request, this.#newestRevision());
   }
 
-  async compact(revision: Revision): Promise<void> {
+  async compact(revision: Revision, { physical = false } = {}): Promise<void> {
     checkWhole(revision);
     await this.#writer.submit((draft) => {
       if (revision <= draft.compactRevision) {
@@ -165,6 +167,9 @@ class LmdbEngine implements Engine {
       draft.setCompactRevision(revision);
     });
     this.#compactor.start();
+    if (physical) {
+      await this.#compactor.settled();
+    }
   }
 
   status(): Promise<EngineStatus> {
@@ -175,7 +180,12 @@ class LmdbEngine implements Engine {
   }
 
   diskUse(): Promise<DiskUse> {
-    return this.#look((tables) => diskUse(tables, readState(tables).revision));
+    return this.#look((tables) => diskUse(tables, readState(tables).revision, this.#directory.path));
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    this.#mustBeOpen();
+    return takeSnapshot(this.#store, this.#directory.path);
   }
 
   async grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {

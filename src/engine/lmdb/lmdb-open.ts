@@ -33,7 +33,7 @@ export interface Opened {
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 const TABLE_COUNT = 6;
 /** LMDB's own name for it. */
-const DATA_FILE = "data.mdb";
+export const DATA_FILE = "data.mdb";
 
 /** LMDB's own codes that say that the file is not sound. */
 const CORRUPT_CODES: ReadonlySet<unknown> = new Set([-30793, -30794, -30796, -30797]);

@@ -25,6 +25,8 @@ export class LmdbStore {
   #reopening: Promise<void> | undefined;
   /** The last write: settled when it is done with, and what it broke is opened anew or cannot be. */
   #writing: Promise<void> = Promise.resolve();
+  /** The copies under way. */
+  #copying: Promise<void> = Promise.resolve();
   #closed = false;
   #fails = false;
   /** Why LMDB has to be opened anew before it is written to. */
@@ -105,9 +107,27 @@ export class LmdbStore {
     return written;
   }
 
+  /**
+   * Copies what is committed now, without free pages, as LMDB's data file in an existing empty directory. Others read and
+   * write meanwhile. Error: `storeUnavailable`.
+   */
+  async copyInto(directory: string): Promise<void> {
+    await this.ready();
+    const copying = this.#mustBeOpen().root.backup(directory, true);
+    // LMDB copies in a thread of its own, which goes on when nobody waits for it any more: LMDB must stay open for it.
+    const done = copying.catch(() => {});
+    this.#copying = this.#copying.then(() => done);
+    try {
+      await copying;
+    } catch (error) {
+      throw storeUnavailable(directory, error);
+    }
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#reopening?.catch(() => {});
+    await this.#copying;
     await this.#opened?.root.close();
     this.#opened = undefined;
   }
@@ -212,6 +232,7 @@ export class LmdbStore {
   }
 
   async #openAgain(old: Opened | undefined): Promise<void> {
+    await this.#copying;
     await old?.root.close();
     if (this.#closed) {
       throw new MusterError("closed", "Open the engine first: it is closed");

@@ -41,8 +41,7 @@ export function applyShortTxn(draft: Draft, request: TxnRequest): TxnResult {
   if (choice === undefined) {
     throw new MusterError("internal", "Report this defect: a transaction is not as short as it looked");
   }
-  checkPuts(draft, choice);
-  checkRanges(draft, choice);
+  checkChosen(draft, choice);
   const results = choice.operations.map((operation) => applyShort(draft, operation));
   return { revision: draft.finish(), succeeded: choice.succeeded, results };
 }
@@ -53,8 +52,7 @@ export function applyShortTxn(draft: Draft, request: TxnRequest): TxnResult {
  */
 export function* applyTxn(draft: Draft, request: TxnRequest): Work<TxnResult> {
   const choice = yield* choose(draft, request);
-  checkPuts(draft, choice);
-  checkRanges(draft, choice);
+  checkChosen(draft, choice);
   const results = yield* apply(draft, choice);
   return { revision: draft.finish(), succeeded: choice.succeeded, results };
 }
@@ -183,26 +181,31 @@ export function compacted(asked: Revision, compactRevision: Revision): MusterErr
   );
 }
 
-/** As no key is put and deleted in one transaction (checkTxn), what a put finds now it finds when its turn comes. */
-function checkPuts(draft: Draft, choice: Choice): void {
+/**
+ * Whether the operations that were chosen can be done, one after the other, as etcd 3.7 looks at them. As no key is
+ * put and deleted in one transaction (checkTxn), what a put finds now it finds when its turn comes.
+ */
+function checkChosen(draft: Draft, choice: Choice): void {
   for (const operation of choice.operations) {
     if (operation.kind === "put") {
       checkPut(draft, operation.request);
+    } else if (operation.kind === "range" && (operation.request.revision ?? 0) !== 0) {
+      checkRevision(operation.request.revision ?? 0, draft);
     } else if (operation.kind === "txn") {
-      checkPuts(draft, chosen(choice, operation));
+      checkChosen(draft, chosen(choice, operation));
     }
   }
 }
 
 function checkPut(draft: Draft, put: PutRequest): void {
+  const lease = put.lease ?? NO_LEASE;
+  if (lease !== NO_LEASE && !draft.hasLease(lease)) {
+    throw leaseNotFound(lease);
+  }
   const keeps = put.ignoreValue === true || put.ignoreLease === true;
   if (keeps && readKey(draft.tables, put.key, "newest") === undefined) {
     const key = Buffer.from(put.key).toString();
     throw new MusterError("keyNotFound", `Put a value and a lease: there is no key "${key}" to keep them from`);
-  }
-  const lease = put.lease ?? NO_LEASE;
-  if (lease !== NO_LEASE && !draft.hasLease(lease)) {
-    throw leaseNotFound(lease);
   }
 }
 

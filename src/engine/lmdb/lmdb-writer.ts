@@ -11,9 +11,9 @@ import { ROLLBACK_RETRY_MS, WRITE_SLICE_MS } from "../../base/limits.ts";
 import { Slice } from "../slice.ts";
 import type { WatchHub } from "../watch-hub.ts";
 import { Draft } from "./lmdb-draft.ts";
-import { Group } from "./lmdb-group.ts";
 import { isSystemError, storeUnavailable, type Tables } from "./lmdb-open.ts";
 import { rollBack } from "./lmdb-rollback.ts";
+import { type Aside, type Behind, Round } from "./lmdb-round.ts";
 import { readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
 import type { SlicedStep, Step, UnderWay } from "./lmdb-work.ts";
@@ -28,28 +28,28 @@ export interface LmdbWriterOptions {
   readonly slice?: Slice;
 }
 
-/** What goes along with the next LMDB transaction, whoever's it is. */
-interface Aside {
-  readonly run: (tables: Tables) => void;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 export class LmdbWriter {
   readonly #options: LmdbWriterOptions;
   readonly #slice: Slice;
   readonly #waiting: Step[] = [];
   readonly #aside: Aside[] = [];
+  readonly #behind: Behind[] = [];
   #underWay: UnderWay | undefined;
   #running: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   /** Whether an unfinished write is being undone, and there is more to undo. */
   #rollingBack = false;
   #closed = false;
+  #changes = 0;
 
   constructor(options: LmdbWriterOptions) {
     this.#options = options;
     this.#slice = options.slice ?? new Slice({ monotonic: options.monotonic, ms: WRITE_SLICE_MS });
+  }
+
+  /** How many changes of keys have been written so far: of one revision there may be many. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /**
@@ -85,6 +85,18 @@ export class LmdbWriter {
     return new Promise((resolve, reject) => {
       this.#mustBeOpen();
       this.#aside.push({ run: write, resolve, reject });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /**
+   * Runs `write` in the next group commit behind its transactions, on a slice of its own: however many wait in line, it
+   * is not one of them. Resolves when it is synced. Errors: what it threw; `storeUnavailable`, `closed`: not applied.
+   */
+  submitBehind(write: (draft: Draft) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#mustBeOpen();
+      this.#behind.push({ run: write, resolve, reject });
       this.#running ??= this.#drain();
     });
   }
@@ -129,12 +141,13 @@ export class LmdbWriter {
 
   /** What is to be undone need not be while the store closes: the next to open it does it. */
   #hasWork(): boolean {
-    const asked = this.#waiting.length > 0 || this.#aside.length > 0 || this.#underWay !== undefined;
-    return asked || (this.#rollingBack && !this.#closed);
+    const asked = [this.#waiting, this.#aside, this.#behind].some(({ length }) => length > 0);
+    return asked || this.#underWay !== undefined || (this.#rollingBack && !this.#closed);
   }
 
   async #commit(): Promise<void> {
-    const round = new Round(this.#waiting, this.#aside.splice(0), this.#underWay);
+    const asked = { aside: this.#aside.splice(0), behind: this.#behind.splice(0) };
+    const round = new Round(this.#waiting, asked, this.#underWay);
     try {
       await this.#options.store.write((tables) => this.#write(tables, round));
     } catch (error) {
@@ -143,6 +156,7 @@ export class LmdbWriter {
     }
     this.#waiting.splice(0, round.group.size);
     this.#underWay = round.group.underWay;
+    this.#behind.unshift(...round.notBegunBehind);
     this.#rollingBack = round.rollsBack && !round.isRolledBack;
     if (round.draft !== undefined) {
       this.#announce(round.draft);
@@ -167,10 +181,11 @@ export class LmdbWriter {
       this.#slice.begin();
       round.rollsBack = true;
       round.isRolledBack = rollBack(tables, state, this.#slice);
-    } else if (this.#waiting.length > 0) {
+    } else if (this.#waiting.length > 0 || round.behind.length > 0) {
       const draft = new Draft(tables, { state, slice: this.#slice, hub: this.#options.hub });
       round.draft = draft;
       group.fill(draft, this.#options.monotonic);
+      round.doBehind(draft);
       draft.seal();
     }
   }
@@ -178,7 +193,8 @@ export class LmdbWriter {
   /** All is synced now: memory first, then watchers, and only then the callers. */
   #announce(draft: Draft): void {
     const { hub } = this.#options;
-    const { effects, changes } = draft.settle();
+    const { effects, changes, written } = draft.settle();
+    this.#changes += written;
     for (const effect of effects) {
       effect();
     }
@@ -189,14 +205,18 @@ export class LmdbWriter {
   }
 
   /** A step that broke is taken out alone, the others are tried again; without such a step the store itself failed. */
-  #fail({ group, underWay, aside, rollsBack }: Round, error: unknown): void {
+  #fail(round: Round, error: unknown): void {
+    const { group, underWay, aside, behind, rollsBack } = round;
     const reason = this.#named(error);
     // Whom it would have concerned, were it very large.
     this.#options.hub.unfollow();
     this.#underWay = undefined;
     this.#rollingBack = false;
-    for (const { reject } of aside) {
+    for (const { reject } of [...aside, ...behind]) {
       reject(reason);
+    }
+    if (round.brokeBehind) {
+      return;
     }
     if (underWay !== undefined || rollsBack) {
       this.#recoverLater();
@@ -233,28 +253,5 @@ export class LmdbWriter {
     return isSystemError(error)
       ? storeUnavailable(this.#options.directory, error)
       : new MusterError("internal", "Report this defect: a write broke", { cause: error });
-  }
-}
-
-/** One LMDB transaction, and what came of it. */
-class Round {
-  readonly group: Group;
-  readonly aside: readonly Aside[];
-  readonly underWay: UnderWay | undefined;
-  draft: Draft | undefined;
-  rollsBack = false;
-  isRolledBack = false;
-
-  constructor(waiting: readonly Step[], aside: readonly Aside[], underWay: UnderWay | undefined) {
-    this.group = new Group(waiting);
-    this.aside = aside;
-    this.underWay = underWay;
-  }
-
-  tellAll(): void {
-    this.group.tellAll();
-    for (const { resolve } of this.aside) {
-      resolve();
-    }
   }
 }

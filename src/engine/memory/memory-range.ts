@@ -1,6 +1,6 @@
-import { compareBytes, NO_BYTES } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
-import type { KeyValue, RangeRequest, RangeResult, Revision, SortTarget } from "../model.ts";
+import { chooseKeys } from "../choose-keys.ts";
+import type { RangeRequest, RangeResult, Revision } from "../model.ts";
 import { copyOf, type History, stateAt } from "./memory-history.ts";
 
 /** One moment of a store. `revision` is its newest one. */
@@ -34,45 +34,6 @@ export function checkRevision(moment: Moment, revision: Revision | undefined): v
 export function readRange(moment: Moment, request: RangeRequest): RangeResult {
   checkRevision(moment, request.revision);
   const all = stateAt(moment.history, request, request.revision || moment.revision);
-  const answer = { revision: moment.revision, count: all.length };
-  if (request.countOnly === true) {
-    return { ...answer, kvs: [], more: false };
-  }
-  const chosen = sorted(
-    all.filter((kv) => withinBounds(kv, request)),
-    request.sort,
-  );
-  const limit = request.limit || chosen.length;
-  const kvs = chosen.slice(0, limit).map(copyOf);
-  return {
-    ...answer,
-    kvs: request.keysOnly === true ? kvs.map((kv) => ({ ...kv, value: NO_BYTES })) : kvs,
-    more: chosen.length > limit,
-  };
-}
-
-function withinBounds(kv: KeyValue, request: RangeRequest): boolean {
-  return (
-    kv.modRevision >= (request.minModRevision || 0) &&
-    kv.modRevision <= (request.maxModRevision || Number.POSITIVE_INFINITY) &&
-    kv.createRevision >= (request.minCreateRevision || 0) &&
-    kv.createRevision <= (request.maxCreateRevision || Number.POSITIVE_INFINITY)
-  );
-}
-
-const ORDERS = {
-  key: (a, b) => compareBytes(a.key, b.key),
-  value: (a, b) => compareBytes(a.value, b.value),
-  version: (a, b) => a.version - b.version,
-  createRevision: (a, b) => a.createRevision - b.createRevision,
-  modRevision: (a, b) => a.modRevision - b.modRevision,
-} satisfies Record<SortTarget, (a: KeyValue, b: KeyValue) => number>;
-
-/** `kvs` come in key order, and the sort is stable: equal ones stay so. */
-function sorted(kvs: readonly KeyValue[], sort: RangeRequest["sort"]): readonly KeyValue[] {
-  if (sort === undefined) {
-    return kvs;
-  }
-  const order = ORDERS[sort.target];
-  return [...kvs].sort(sort.order === "ascend" ? order : (a, b) => order(b, a));
+  const { kvs, more, count } = chooseKeys(all, request);
+  return { revision: moment.revision, kvs: kvs.map(copyOf), more, count };
 }

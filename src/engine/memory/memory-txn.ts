@@ -33,14 +33,10 @@ export interface Applied {
 /** Errors: `keyNotFound`, `leaseNotFound`, `compacted`, `futureRevision`; `checkTxn` comes first. */
 export function applyTxn(moment: Moment, request: TxnRequest, hasLease: (id: LeaseId) => boolean): Applied {
   const decided = decide(moment, request);
-  const steps = flatten(decided);
-  for (const step of steps) {
+  for (const step of flatten(decided)) {
     if (step.kind === "put") {
       checkPutAgainst(moment, step.request, hasLease);
-    }
-  }
-  for (const step of steps) {
-    if (step.kind === "range") {
+    } else if (step.kind === "range") {
       checkRevision(moment, step.request.revision);
     }
   }
@@ -97,12 +93,12 @@ function sign<T extends number | bigint>(a: T, b: T): number {
 }
 
 function checkPutAgainst(moment: Moment, put: PutRequest, hasLease: (id: LeaseId) => boolean): void {
-  if (put.ignoreValue === true || put.ignoreLease === true) {
-    kept(keyAt(moment.history, put.key, moment.revision), put.key);
-  }
   const lease = put.lease ?? NO_LEASE;
   if (lease !== NO_LEASE && !hasLease(lease)) {
     throw new MusterError("leaseNotFound", `grant the lease first, "${lease}": there is none of this ID`);
+  }
+  if (put.ignoreValue === true || put.ignoreLease === true) {
+    kept(keyAt(moment.history, put.key, moment.revision), put.key);
   }
 }
 
