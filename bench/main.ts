@@ -9,6 +9,10 @@ import { largeStore } from "./figures/large-store.ts";
 import { newToken } from "./figures/new-token.ts";
 import { putMember } from "./figures/put-member.ts";
 import { storeSize } from "./figures/store-size.ts";
+import { v2Get } from "./figures/v2-get.ts";
+import { v2LargeTree } from "./figures/v2-large-tree.ts";
+import { v2Polls } from "./figures/v2-polls.ts";
+import { v2Put } from "./figures/v2-put.ts";
 import { wake } from "./figures/wake.ts";
 import { describeEnvironment } from "./lib/environment.ts";
 import type { Figure, Scale } from "./lib/figure.ts";
@@ -17,7 +21,11 @@ import { reportOf } from "./lib/report.ts";
 import { Scratch } from "./lib/scratch.ts";
 import { etcdBinaries } from "./peers/etcd-binaries.ts";
 
-const FIGURES: readonly Figure[] = [getToken, newToken, putMember, wake, storeSize, largeStore, enginePuts];
+const FIGURES: readonly Figure[] = [
+  ...[getToken, newToken, putMember, wake, storeSize, largeStore],
+  ...[v2Put, v2Get, v2Polls, v2LargeTree],
+  enginePuts,
+];
 
 const FULL: Scale = {
   warmUps: 1,
@@ -27,17 +35,21 @@ const FULL: Scale = {
   waiters: [3, 1_000],
   storeSizes: [1_000, 100_000, 1_000_000],
   largeStore: 100_000,
+  polls: 10_000,
+  largeTree: 1_000_000,
 };
 
 /** Shows in about a minute that everything runs; its figures say little. */
 const QUICK: Scale = {
-  warmUps: 1,
-  rounds: 2,
+  warmUps: 0,
+  rounds: 1,
   roundMs: 300,
   clusters: 300,
   waiters: [3, 100],
   storeSizes: [100, 1_000],
   largeStore: 1_000,
+  polls: 500,
+  largeTree: 2_000,
 };
 
 const { values: flags, positionals: names } = parseArgs({

@@ -31,13 +31,9 @@ async function wakeAll({ scale, scratch }: Context, etcd: EtcdBinaries, waiters:
     await registerMembers({ load, server, prefix }, { token, members: waiters - 1 });
     const path = `${prefix}/${token}`;
     const waitIndex = (await indexOf(server.url + path)) + 1;
-    return load.wake({
-      url: server.url,
-      waiters,
-      waitPath: `${path}?recursive=true&wait=true&waitIndex=${waitIndex}`,
-      path: `${path}/${memberId(waiters - 1)}${REGISTER}`,
-      body: memberBody(1),
-    });
+    const waitPath = `${path}?recursive=true&wait=true&waitIndex=${waitIndex}`;
+    await load.wait({ url: server.url, waiters, waitPath });
+    return load.wake({ path: `${path}/${memberId(waiters - 1)}${REGISTER}`, body: memberBody(1) });
   };
   const [ours = [], theirs = []] = await alternate(
     [

@@ -16,6 +16,10 @@ export interface Scale {
   readonly storeSizes: readonly number[];
   /** How many tokens with three members are in the store whose memory and start-up are measured. */
   readonly largeStore: number;
+  /** How many long polls wait on one key. */
+  readonly polls: number;
+  /** How many keys of 100 bytes are in the v2 store whose memory, disk and start-up are measured. */
+  readonly largeTree: number;
 }
 
 export interface Context {

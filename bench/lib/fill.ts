@@ -24,7 +24,7 @@ export function copyStore(from: string, to: string): void {
 
 /** What the store of a directory takes on disk, in MiB. */
 export function diskMiB(directory: string): number {
-  const files = readdirSync(join(directory, "data"));
+  const files = readdirSync(join(directory, "data"), { encoding: "utf8", recursive: true });
   const bytes = files.map((name) => statSync(join(directory, "data", name)).blocks * BLOCK_BYTES);
   return bytes.reduce((sum, size) => sum + size, 0) / 2 ** 20;
 }

@@ -6,7 +6,7 @@ import type { Row } from "./figure.ts";
 import { cpuTimeMs } from "./process-stats.ts";
 import { shown, spreadOf } from "./statistics.ts";
 
-/** Kept alive, one request at a time on each. */
+/** Unless a figure says otherwise; kept alive, one request at a time on each. */
 export const CONNECTIONS = 64;
 
 export interface HttpMeasure {
@@ -20,10 +20,10 @@ export interface HttpMeasure {
 
 export async function measureHttp(
   { load, server }: { readonly load: Load; readonly server: Server },
-  job: Pick<HttpJob, "requests" | "limitMs" | "count">,
+  job: Pick<HttpJob, "requests" | "limitMs" | "count"> & Partial<Pick<HttpJob, "connections">>,
 ): Promise<HttpMeasure> {
   const before = await cpuTimeMs(server.pid);
-  const { answers, elapsedMs, cpuMs } = await load.http({ ...job, url: server.url, connections: CONNECTIONS });
+  const { answers, elapsedMs, cpuMs } = await load.http({ connections: CONNECTIONS, ...job, url: server.url });
   const serverMs = (await cpuTimeMs(server.pid)) - before;
   return {
     perSecond: (answers * 1000) / elapsedMs,

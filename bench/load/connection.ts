@@ -12,26 +12,33 @@ export interface Answer {
   readonly body: string;
 }
 
+/** What every connection reads into, one at a time: a buffer for each read would take longer than the reading. */
+const RECEIVED = Buffer.allocUnsafeSlow(64 * 1024);
+
 export class Connection {
   readonly #socket: Socket;
   #received = "";
   #onAnswer: (answer: Answer) => void = () => undefined;
   #onHead: (() => void) | undefined;
 
-  private constructor(socket: Socket, onError: (error: Error) => void) {
+  private constructor(url: string, onError: (error: Error) => void) {
+    const { hostname, port } = new URL(url);
+    const callback = (length: number) => {
+      this.#take(RECEIVED.toString("latin1", 0, length));
+      return true;
+    };
+    const socket = connect({ host: hostname, port: Number(port), onread: { buffer: RECEIVED, callback } });
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
     socket.on("error", onError);
     socket.on("end", () => onError(new Error("keep connections open: the server closed one")));
   }
 
   /** Opens a connection to the host and port of `url`; `onError` is told when it breaks. */
   static async open(url: string, onError: (error: Error) => void): Promise<Connection> {
-    const { hostname, port } = new URL(url);
-    const socket = connect(Number(port), hostname);
-    await once(socket, "connect");
-    return new Connection(socket, onError);
+    const connection = new Connection(url, onError);
+    await once(connection.#socket, "connect");
+    return connection;
   }
 
   /** Sends the bytes of a whole request; the next one may be sent from `onAnswer` on. */
@@ -51,8 +58,8 @@ export class Connection {
     this.#socket.on("error", () => undefined).destroy();
   }
 
-  #take(chunk: Buffer): void {
-    this.#received += chunk.toString("latin1");
+  #take(text: string): void {
+    this.#received += text;
     const headEnd = this.#received.indexOf(HEAD_END);
     if (headEnd === -1) return;
     const onHead = this.#onHead;

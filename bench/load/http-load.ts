@@ -46,10 +46,20 @@ function source({ url, requests, count = Number.POSITIVE_INFINITY }: HttpJob): (
   return () => (sent < count ? text(sent++) : undefined);
 }
 
+/** Stands for a path in the text of a request. */
+const NUMBER_PLACE = "/\n";
+
+const NUMBER_DIGITS = 8;
+
 function textOf(host: string, requests: Requests): (place: number) => string | undefined {
   if (requests.kind === "same") {
     const text = requestText(host, requests);
     return () => text;
+  }
+  if (requests.kind === "numbered") {
+    const { prefix, keys } = requests;
+    const [before = "", after = ""] = requestText(host, { ...requests, path: NUMBER_PLACE }).split(NUMBER_PLACE);
+    return (place) => `${before}${prefix}${String(place % keys).padStart(NUMBER_DIGITS, "0")}${after}`;
   }
   // Put together ahead of time, so that it costs nothing while the server is measured.
   const texts = requests.paths.map((path) => requestText(host, { ...requests, path }));

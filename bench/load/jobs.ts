@@ -13,6 +13,8 @@ const requests = z.discriminatedUnion("kind", [
   post.extend({ kind: z.literal("same"), path: z.string() }),
   /** Each of the paths once; then the job is over. */
   post.extend({ kind: z.literal("listed"), paths: z.array(z.string()) }),
+  /** The prefix with a number of eight digits behind it: from 0 to `keys` - 1, then again from the beginning. */
+  post.extend({ kind: z.literal("numbered"), prefix: z.string(), keys: z.number() }),
 ]);
 export type Requests = Readonly<z.infer<typeof requests>>;
 
@@ -31,19 +33,26 @@ const httpJob = z.object({
 });
 export type HttpJob = Readonly<z.infer<typeof httpJob>>;
 
-const wakeJob = z.object({
-  kind: z.literal("wake"),
+/** Lets many wait, until a wake job follows. */
+const waitJob = z.object({
+  kind: z.literal("wait"),
   url: z.string(),
   waiters: z.number(),
   /** The long poll that each waiter sends. */
   waitPath: z.string(),
+});
+export type WaitJob = Readonly<z.infer<typeof waitJob>>;
+
+/** Ends the waits of the wait job before it. */
+const wakeJob = z.object({
+  kind: z.literal("wake"),
   /** The write that ends them. */
   path: z.string(),
   body: z.string(),
 });
 export type WakeJob = Readonly<z.infer<typeof wakeJob>>;
 
-export const job = z.discriminatedUnion("kind", [httpJob, wakeJob]);
+export const job = z.discriminatedUnion("kind", [httpJob, waitJob, wakeJob]);
 export type Job = z.infer<typeof job>;
 
 export const httpResult = z.object({

@@ -1,7 +1,10 @@
 /** The load generator's process: runs the jobs that its parent sends, one at a time. */
 import { runHttpLoad } from "./http-load.ts";
-import { job, type Reply } from "./jobs.ts";
-import { runWakeLoad } from "./wake-load.ts";
+import { type Job, job, type Reply, type WakeJob } from "./jobs.ts";
+import { Waiters } from "./wake-load.ts";
+
+/** Those of the latest wait job. */
+let waiters: Waiters | undefined;
 
 process.on("message", (message) => {
   void answer(message).then((reply) => process.send?.(reply));
@@ -12,9 +15,30 @@ process.on("SIGINT", () => undefined);
 
 async function answer(message: unknown): Promise<Reply> {
   try {
-    const asked = job.parse(message);
-    return { result: await (asked.kind === "http" ? runHttpLoad(asked) : runWakeLoad(asked)) };
+    return { result: await run(job.parse(message)) };
   } catch (error) {
     return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+async function run(asked: Job): Promise<unknown> {
+  switch (asked.kind) {
+    case "http":
+      return runHttpLoad(asked);
+    case "wait":
+      waiters = await Waiters.stand(asked);
+      return null;
+    case "wake":
+      return wake(asked);
+  }
+}
+
+async function wake(asked: WakeJob): Promise<unknown> {
+  if (waiters === undefined) throw new Error("let somebody wait first");
+  try {
+    return await waiters.wake(asked);
+  } finally {
+    waiters.close();
+    waiters = undefined;
   }
 }

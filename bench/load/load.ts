@@ -8,6 +8,7 @@ import {
   httpResult,
   type Job,
   reply,
+  type WaitJob,
   type WakeJob,
   type WakeResult,
   wakeResult,
@@ -36,6 +37,12 @@ export class Load implements AsyncDisposable {
     return httpResult.parse(await this.#run({ ...job, kind: "http" }));
   }
 
+  /** Lets many wait; resolves when all of them do. Their memory is this process's, not the server's. */
+  async wait(job: Omit<WaitJob, "kind">): Promise<void> {
+    await this.#run({ ...job, kind: "wait" });
+  }
+
+  /** Ends their wait with a write. */
   async wake(job: Omit<WakeJob, "kind">): Promise<WakeResult> {
     return wakeResult.parse(await this.#run({ ...job, kind: "wake" }));
   }

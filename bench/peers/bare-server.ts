@@ -1,4 +1,4 @@
-/** The least that node:http can do: the same answer to every request. */
+/** The least that node:http can do. */
 import { join } from "node:path";
 import { restartablePorts } from "../../test/support/ports.ts";
 import { benchScript } from "../lib/project.ts";
@@ -9,13 +9,27 @@ export interface FixedAnswer {
   readonly body: string;
 }
 
-export async function startBareServer(answer: FixedAnswer, directory: string): Promise<Server> {
+/** Gives the same answer to every request. */
+export function startBareServer(answer: FixedAnswer, directory: string): Promise<Server> {
+  return startBare({ directory, script: "peers/bare-server-main", parameters: [JSON.stringify(answer)] });
+}
+
+/** Lets every GET of a key wait for the next PUT, whichever it is of. */
+export function startBareWaits(directory: string): Promise<Server> {
+  return startBare({ directory, script: "peers/bare-waits-main", parameters: [] });
+}
+
+async function startBare(options: {
+  readonly directory: string;
+  readonly script: string;
+  readonly parameters: readonly string[];
+}): Promise<Server> {
   const [port = 0] = await restartablePorts(1);
   return startServer({
     command: process.execPath,
-    parameters: [benchScript("peers/bare-server-main"), String(port), JSON.stringify(answer)],
+    parameters: [benchScript(options.script), String(port), ...options.parameters],
     url: `http://127.0.0.1:${port}`,
-    healthPath: "/",
-    logFile: join(directory, "log"),
+    healthPath: "/health",
+    logFile: join(options.directory, "log"),
   });
 }

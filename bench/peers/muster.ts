@@ -4,14 +4,23 @@ import { restartablePorts } from "../../test/support/ports.ts";
 import { MUSTER } from "../lib/project.ts";
 import { type Server, startServer } from "./server.ts";
 
-/** Serves the public listener from a data directory. */
-export async function startMuster(directory: string): Promise<Server> {
+export interface MusterOptions {
+  /** Which of its two listeners is measured. Default: the public one. */
+  readonly listener?: "public" | "client";
+  /** Connections that it takes. Default: its own. */
+  readonly maxConnections?: number;
+}
+
+/** Serves from a data directory. */
+export async function startMuster(directory: string, options: MusterOptions = {}): Promise<Server> {
   const [publicPort = 0, clientPort = 0] = await restartablePorts(2);
   const listen = ["--listen", `127.0.0.1:${publicPort}`, "--client-listen", `127.0.0.1:${clientPort}`];
+  const { listener = "public", maxConnections } = options;
+  const limit = maxConnections === undefined ? [] : ["--max-connections", String(maxConnections)];
   return startServer({
     command: process.execPath,
-    parameters: [MUSTER, "serve", ...listen, "--data-dir", join(directory, "data")],
-    url: `http://127.0.0.1:${publicPort}`,
+    parameters: [MUSTER, "serve", ...listen, ...limit, "--data-dir", join(directory, "data")],
+    url: `http://127.0.0.1:${listener === "public" ? publicPort : clientPort}`,
     healthPath: "/health",
     logFile: join(directory, "log"),
   });

@@ -24,6 +24,20 @@ export interface Exchange {
   readonly maxBodyBytes?: number;
   /** Aborts when the client has gone or the service is shutting down: whatever waits must end then. */
   readonly signal: AbortSignal;
+  /**
+   * Leaves the answer to later: `handle` may resolve before it is given. What a wait holds by a pending `handle` and a
+   * signal is twice what the connection takes.
+   */
+  hold(held: HeldAnswer): void;
+}
+
+/** An answer that is given later. */
+export interface HeldAnswer {
+  /**
+   * As the abort of a signal: the client has gone or the service is shutting down. Called within `hold` where that is so
+   * already, perhaps more than once, and when the answer has been given too.
+   */
+  onGone(): void;
 }
 
 export interface HttpFace {

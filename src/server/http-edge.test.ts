@@ -3,6 +3,7 @@ import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
 import { faceOf, startTestService, type TestService, waitingFace } from "../../test/support/test-service.ts";
 import { MusterError } from "../base/errors.ts";
+import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import type { Exchange, HttpFace } from "../faces/face.ts";
 import type { Config } from "./config.ts";
 
@@ -229,7 +230,7 @@ describe("HttpEdge: stopping", () => {
     await begun.promise;
     const start = performance.now();
     await service.stop();
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(STOP_DEADLINE_MS);
     expect(await answer).toMatch(
       /^HTTP\/1\.1 503 [\s\S]*Connection: close\r\n[\s\S]*Try again: the service is stopping\n$/,
     );

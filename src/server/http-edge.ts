@@ -55,7 +55,7 @@ export class HttpEdge {
     if (face === undefined) return answerPlain(response, 404, "404 page not found");
     try {
       await face.handle(exchange);
-      if (!response.writableEnded && !response.destroyed) this.#finish(exchange, face);
+      if (!exchange.isHeld && !response.writableEnded && !response.destroyed) this.#finish(exchange, face);
     } catch (error) {
       this.#fail(exchange, face, error);
     }
@@ -64,7 +64,8 @@ export class HttpEdge {
   /** For a face that gave up: rightly so when the service stops. */
   #finish({ response }: HttpExchange, face: HttpFace): void {
     if (response.headersSent) {
-      response.end();
+      // What was written last goes out first.
+      process.nextTick(() => response.end());
     } else if (this.#waits.over) {
       answerPlain(response, 503, "Try again: the service is stopping");
     } else {

@@ -1,6 +1,6 @@
 /** One request and its answer, as faces see them. What costs something is made only for who asks for it: most never do. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Exchange, Peer } from "../faces/face.ts";
+import type { Exchange, HeldAnswer, Peer } from "../faces/face.ts";
 import { peerOf } from "./peer.ts";
 
 /** Waits under way, so that a stop can end them all. */
@@ -39,6 +39,7 @@ export class HttpExchange implements Exchange {
   readonly #authority: string | undefined;
   #peer: Peer | undefined;
   #aborter: AbortController | undefined;
+  #held: HeldAnswer | undefined;
 
   constructor(options: {
     readonly request: IncomingMessage;
@@ -68,23 +69,42 @@ export class HttpExchange implements Exchange {
     if (this.#aborter !== undefined) return this.#aborter.signal;
     const aborter = new AbortController();
     this.#aborter = aborter;
-    // No `close` comes of an answer whose turn came when its socket had gone.
-    if (this.#waits.over || this.response.destroyed || this.request.socket.destroyed) {
-      this.abort();
-      return aborter.signal;
-    }
-    this.#waits.add(this);
-    this.response.once("close", () => {
-      this.#waits.delete(this);
-      if (!this.response.writableFinished) aborter.abort();
-    });
+    this.#wait();
     return aborter.signal;
+  }
+
+  /** Whether the answer comes later. */
+  get isHeld(): boolean {
+    return this.#held !== undefined;
+  }
+
+  hold(held: HeldAnswer): void {
+    this.#held = held;
+    this.#wait();
   }
 
   /** Ends the wait; its answer, if one comes, is the last on its connection. */
   abort(): void {
     if (!this.response.headersSent) this.response.setHeader("Connection", "close");
+    this.#end();
+  }
+
+  #wait(): void {
+    // No `close` comes of an answer whose turn came when its socket had gone.
+    if (this.#waits.over || this.response.destroyed || this.request.socket.destroyed) {
+      this.abort();
+      return;
+    }
+    this.#waits.add(this);
+    this.response.on("close", () => {
+      this.#waits.delete(this);
+      if (!this.response.writableFinished) this.#end();
+    });
+  }
+
+  #end(): void {
     this.#aborter?.abort();
+    this.#held?.onGone();
   }
 }
 

@@ -15,6 +15,8 @@ export class EventHistory {
   #bytes = 0;
   #oldest: Revision;
   #newest: Revision;
+  /** The latest revision with changes that no event tells of; -1: none. */
+  #untold = -1;
 
   /** `revision`: the store's when the history begins; events after it are to be added, none left out. */
   constructor(revision: Revision) {
@@ -47,6 +49,11 @@ export class EventHistory {
     this.#tidy();
   }
 
+  /** A revision that is to be added holds changes that no event tells of. */
+  noteUntold(revision: Revision): void {
+    this.#untold = revision;
+  }
+
   /** The events from an index on, oldest first. */
   *from(index: Revision): Generator<DecodedEvent> {
     for (let place = this.#search(index); place < this.#events.length; place++) {
@@ -60,7 +67,7 @@ export class EventHistory {
    * where the history does not reach so far, or would have to be searched for long.
    */
   isUntouched(path: TreePath, { after, until }: { readonly after: Revision; readonly until: Revision }): boolean {
-    if (until > this.#newest || after + 1 < this.#oldest) return false;
+    if (until > this.#newest || after + 1 < this.#oldest || after < this.#untold) return false;
     if (after >= this.#newest) return true;
     let looks = 0;
     for (const { event } of this.from(after + 1)) {

@@ -154,6 +154,18 @@ export interface TreeWatch extends AsyncIterable<TreeEvent> {
   /** The store's index when the watch was made (X-Etcd-Index of a wait). */
   readonly index: Revision;
   close(): void;
+  /**
+   * Tells the first event, instead of being iterated over and in the same turns: ten thousand iterations that wait take
+   * three times the memory. Whoever was told closes the watch. Absent: iterate.
+   */
+  readonly tellFirst?: ((listener: FirstEventListener) => void) | undefined;
+}
+
+/** Hears one or the other, once. */
+export interface FirstEventListener {
+  onEvent(event: TreeEvent): void;
+  /** The watch has ended before there was an event: it was closed, or the index is gone (what an iteration would throw). */
+  onEnd(): void;
 }
 
 /** What the http-v2 face needs: the tree has it, and the registry, which stands before the tree. */

@@ -176,6 +176,11 @@ class CountedWatch implements TreeWatch {
     return this.#watch.index;
   }
 
+  get tellFirst(): TreeWatch["tellFirst"] {
+    const watch = this.#watch;
+    return watch.tellFirst === undefined ? undefined : (listener) => watch.tellFirst?.(listener);
+  }
+
   close(): void {
     if (this.#isOpen) this.#counters.countWatchEnd();
     this.#isOpen = false;

@@ -4,11 +4,14 @@ import { fairTurns } from "../../base/fair-turns.ts";
 import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
-import type { Revision } from "../../engine/model.ts";
-import type { TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
+import type { Event, Revision } from "../../engine/model.ts";
+import { firstEvents } from "./first-events.ts";
+import type { FirstEventListener, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
 import { type Change, decodeChange, expiryIn } from "./tree-decode.ts";
 import { clearedError } from "./tree-errors.ts";
+import { pathOfKey } from "./tree-path.ts";
 import { concerns, type Interest, type Subscription, WatchHub } from "./watch-hub.ts";
+import type { QueueReader } from "./watch-queue.ts";
 
 const EVERY_KEY = { key: new Uint8Array(0), end: null, prevKv: true } as const;
 
@@ -55,7 +58,7 @@ export class TreeWatcher {
   }: TreeWatchRequest): Promise<TreeWatch> {
     const { revision: index, compactRevision } = await this.#options.engine.status();
     const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
-    if (interest.from >= this.#hub.history.oldestIndex) return asWatch(index, this.#hub.subscribe(interest), owner);
+    if (interest.from >= this.#hub.history.oldestIndex) return new LiveWatch(this.#hub.subscribe(interest), owner);
     if (recentOnly || interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
     return this.#watchFromEngine(interest, owner);
   }
@@ -124,6 +127,7 @@ export class TreeWatcher {
       if (loop.isDue()) await loop.pause();
       const expires = expiryIn(event);
       if (expires !== undefined) this.#options.onExpiry(expires);
+      if (isUntold(event)) this.#hub.noteUntold(change.revision);
     }
     // Last: what the history has, the sweeper knows.
     await this.#hub.publish(change.revision, events);
@@ -146,6 +150,11 @@ export class TreeWatcher {
   }
 }
 
+/** Whether a change is of a key that v2 cannot name: it makes no event, but may imply directories. */
+function isUntold({ kv }: Event): boolean {
+  return kv.key[0] !== 0 && pathOfKey(kv.key) === undefined;
+}
+
 async function* readPast(options: {
   readonly engine: Engine;
   readonly past: Watch;
@@ -165,18 +174,48 @@ async function* readPast(options: {
   }
 }
 
-function asWatch(index: Revision, subscription: Subscription, owner: string): TreeWatch {
-  return {
-    index,
-    close: () => subscription.close(),
-    [Symbol.asyncIterator]: () => inTurn(subscription, owner),
-  };
+/** A watch on what comes, and on what the history has. */
+class LiveWatch implements TreeWatch, QueueReader {
+  readonly #subscription: Subscription;
+  readonly #owner: string;
+  #listener: FirstEventListener | undefined;
+
+  constructor(subscription: Subscription, owner: string) {
+    this.#subscription = subscription;
+    this.#owner = owner;
+  }
+
+  get index(): Revision {
+    return this.#subscription.interest.index;
+  }
+
+  close(): void {
+    this.#subscription.close();
+  }
+
+  tellFirst(listener: FirstEventListener): void {
+    this.#listener = listener;
+    this.#subscription.queue.tell(this);
+  }
+
+  onReady(): void {
+    const listener = this.#listener;
+    const event = this.#subscription.queue.first;
+    this.#listener = undefined;
+    if (listener === undefined) return;
+    if (event === undefined) listener.onEnd();
+    else firstEvents.add(this.#owner, { listener, event });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<TreeEvent> {
+    return inTurn(this.#subscription, this.#owner);
+  }
 }
 
 /** One event may concern thousands who wait: they are told in turns, and others are served in between. */
 async function* inTurn(subscription: Subscription, owner: string): AsyncGenerator<TreeEvent> {
   try {
-    for await (const event of subscription.events) {
+    for await (const event of subscription.queue) {
       const turn = fairTurns.enter(owner);
       if (turn !== undefined) await turn;
       yield event;

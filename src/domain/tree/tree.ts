@@ -20,6 +20,7 @@ import { pathError } from "./tree-errors.ts";
 import { listDirectory } from "./tree-list.ts";
 import { cutPath } from "./tree-path.ts";
 import { expiredFile, firstExpired, firstMissing, type Located, locate, nodeOf } from "./tree-read.ts";
+import { TreeReadings } from "./tree-readings.ts";
 import { TreeSweeper } from "./tree-sweeper.ts";
 import { TreeWatcher } from "./tree-watcher.ts";
 import { TreeWriter } from "./tree-writer.ts";
@@ -43,6 +44,7 @@ export class Tree implements TreeStore {
   readonly #writer: TreeWriter;
   readonly #sweeper: TreeSweeper;
   readonly #watcher: TreeWatcher;
+  readonly #readings: TreeReadings;
 
   /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
   static async open(options: TreeOptions): Promise<Tree> {
@@ -72,20 +74,26 @@ export class Tree implements TreeStore {
     this.#writer = parts.writer;
     this.#sweeper = parts.sweeper;
     this.#watcher = parts.watcher;
+    this.#readings = new TreeReadings({ engine, isUnchanged: (path, span) => this.isUnchanged(path, span) });
   }
 
   /** Reads a node; a directory with its children, or (recursive) all below it. They come in byte order anyway. */
   async get(path: TreePath, options: GetOptions): Promise<TreeReading> {
+    if (options.recursive) return this.#readAgain(path, options);
+    return (await this.#readings.get(path)) ?? this.#readings.keep(await this.#readAgain(path, options));
+  }
+
+  async #readAgain(path: TreePath, options: GetOptions): Promise<TreeReading> {
     try {
-      return await this.#get(path, options);
+      return await this.#read(path, options);
     } catch (error) {
       if (!isMusterError(error, "compacted")) throw error;
       // The revision at which a long listing reads was compacted under it: once more, at the newest.
-      return this.#get(path, options);
+      return this.#read(path, options);
     }
   }
 
-  async #get(path: TreePath, { recursive, isAbandoned }: GetOptions): Promise<TreeReading> {
+  async #read(path: TreePath, { recursive, isAbandoned }: GetOptions): Promise<TreeReading> {
     const now = this.#clock.now();
     const located = await this.#locate(cutPath(path, MAX_KEY_BYTES));
     const { target, revision: index } = located;

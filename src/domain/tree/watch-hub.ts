@@ -7,7 +7,7 @@ import { EventHistory } from "./event-history.ts";
 import type { TreeEvent, TreePath } from "./model.ts";
 import type { DecodedEvent } from "./tree-decode.ts";
 import { ancestorsOf, isBelow, isHidden, ROOT } from "./tree-path.ts";
-import { WatchQueue } from "./watch-queue.ts";
+import { WatchQueue, type WatchQueueOptions } from "./watch-queue.ts";
 
 export interface Interest {
   readonly path: TreePath;
@@ -19,19 +19,30 @@ export interface Interest {
 }
 
 /** One who waits. */
-export interface Subscription {
-  readonly events: AsyncIterable<TreeEvent>;
-  close(): void;
-}
-
-interface Subscriber {
+export class Subscription implements WatchQueueOptions {
+  readonly limit = TREE_WATCH_QUEUE_EVENTS;
   readonly interest: Interest;
   readonly queue: WatchQueue<TreeEvent>;
+  readonly #close: (subscription: Subscription) => void;
+
+  constructor(interest: Interest, close: (subscription: Subscription) => void) {
+    this.interest = interest;
+    this.queue = new WatchQueue(this);
+    this.#close = close;
+  }
+
+  overflow(): MusterError {
+    return tooSlow(this.interest.path);
+  }
+
+  close(): void {
+    this.#close(this);
+  }
 }
 
 export class WatchHub {
   #history: EventHistory;
-  readonly #subscribers = new Map<TreePath, Set<Subscriber>>();
+  readonly #subscriptions = new Map<TreePath, Set<Subscription>>();
 
   constructor(revision: Revision) {
     this.#history = new EventHistory(revision);
@@ -43,14 +54,13 @@ export class WatchHub {
 
   /** Begins to tell what is of interest: first what the history has of it, then what comes, with no gap between. */
   subscribe(interest: Interest): Subscription {
-    const queue = new WatchQueue<TreeEvent>(TREE_WATCH_QUEUE_EVENTS, () => tooSlow(interest.path));
-    const subscriber = { interest, queue };
+    const subscription = new Subscription(interest, this.#unsubscribe);
     for (const decoded of this.#history.from(interest.from)) {
-      if (concerns(interest, decoded)) queue.push(decoded.event);
+      if (concerns(interest, decoded)) subscription.queue.push(decoded.event);
     }
-    const others = this.#subscribers.get(interest.path) ?? new Set();
-    this.#subscribers.set(interest.path, others.add(subscriber));
-    return { events: queue, close: () => this.#unsubscribe(subscriber) };
+    const others = this.#subscriptions.get(interest.path) ?? new Set();
+    this.#subscriptions.set(interest.path, others.add(subscription));
+    return subscription;
   }
 
   /**
@@ -59,7 +69,7 @@ export class WatchHub {
    */
   async publish(revision: Revision, events: readonly DecodedEvent[]): Promise<void> {
     this.#history.add(revision, events);
-    if (this.#subscribers.size === 0) return;
+    if (this.#subscriptions.size === 0) return;
     const loop = events.length > TREE_HISTORY_EVENTS ? new LongLoop() : undefined;
     for (const decoded of events) {
       if (loop?.isDue() === true) await loop.pause();
@@ -67,17 +77,22 @@ export class WatchHub {
     }
   }
 
+  /** A revision that is to be published changes what some directories hold, and no event says which. */
+  noteUntold(revision: Revision): void {
+    this.#history.noteUntold(revision);
+  }
+
   /** Ends every watch with an error, and begins anew at a revision: events have been missed. */
   restart(revision: Revision, error: unknown): void {
     this.#history = new EventHistory(revision);
     for (const { queue } of this.#all()) queue.fail(error);
-    this.#subscribers.clear();
+    this.#subscriptions.clear();
   }
 
   /** Ends every watch. */
   close(): void {
     for (const { queue } of this.#all()) queue.end();
-    this.#subscribers.clear();
+    this.#subscriptions.clear();
   }
 
   #tell(decoded: DecodedEvent): void {
@@ -90,7 +105,7 @@ export class WatchHub {
   }
 
   #tellAt(place: TreePath, decoded: DecodedEvent): void {
-    for (const { interest, queue } of this.#subscribers.get(place) ?? []) {
+    for (const { interest, queue } of this.#subscriptions.get(place) ?? []) {
       if (decoded.event.index >= interest.from && concerns(interest, decoded)) queue.push(decoded.event);
     }
   }
@@ -98,22 +113,22 @@ export class WatchHub {
   /** The paths that somebody watches, found by going through the fewer: a delete may take a million away. */
   *#watchedIn(removed: ReadonlySet<TreePath>): Generator<TreePath> {
     const [fewer, more] =
-      removed.size < this.#subscribers.size ? [removed, this.#subscribers] : [this.#subscribers, removed];
+      removed.size < this.#subscriptions.size ? [removed, this.#subscriptions] : [this.#subscriptions, removed];
     for (const path of fewer.keys()) {
       if (more.has(path)) yield path;
     }
   }
 
-  #unsubscribe(subscriber: Subscriber): void {
-    subscriber.queue.end();
-    const { path } = subscriber.interest;
-    const others = this.#subscribers.get(path);
-    others?.delete(subscriber);
-    if (others?.size === 0) this.#subscribers.delete(path);
-  }
+  readonly #unsubscribe = (subscription: Subscription): void => {
+    subscription.queue.end();
+    const { path } = subscription.interest;
+    const others = this.#subscriptions.get(path);
+    others?.delete(subscription);
+    if (others?.size === 0) this.#subscriptions.delete(path);
+  };
 
-  *#all(): Generator<Subscriber> {
-    for (const subscribers of this.#subscribers.values()) yield* subscribers;
+  *#all(): Generator<Subscription> {
+    for (const subscriptions of this.#subscriptions.values()) yield* subscriptions;
   }
 }
 

@@ -2,10 +2,14 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { walkMs } from "../../../test/support/walk-time.ts";
 import { text, utf8 } from "../../base/bytes.ts";
 import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
 import type { Exchange } from "../face.ts";
 import { type Form, readForm, unescapeBytes } from "./form.ts";
+
+/** Many times what a plain walk over as many bytes takes. */
+const SOON_WALKS = 20;
 
 describe("readForm, given semicolons", () => {
   it.each([{ query: "a=1;b=2" }, { body: "value=a;b" }, { body: "x=%zz&;" }])(
@@ -56,6 +60,7 @@ function read(parts: { readonly query?: string; readonly body?: string }): Promi
     path: "/k",
     query: parts.query ?? "",
     signal: new AbortController().signal,
+    hold: () => undefined,
   };
   return readForm(exchange);
 }
@@ -79,8 +84,12 @@ describe("readForm", () => {
     ["distinct fields", Array.from({ length: 300_000 }, (_none, place) => place.toString(36)).join("&")],
     ["separators", "&".repeat(V2_BODY_BYTES)],
   ])("is soon done with the largest body of %s", async (_what, body) => {
-    const begun = performance.now();
-    await expect(read({ body })).rejects.toThrow();
-    expect(performance.now() - begun).toBeLessThan(150);
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < 5; run++) {
+      const begun = performance.now();
+      await expect(read({ body })).rejects.toThrow();
+      leastMs = Math.min(leastMs, performance.now() - begun);
+    }
+    expect(leastMs).toBeLessThan(SOON_WALKS * walkMs());
   });
 });

@@ -9,6 +9,7 @@ import { silentLog } from "../../base/log.ts";
 import { Tree } from "../../domain/tree/tree.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
+import type { HeldAnswer } from "../face.ts";
 import { KeysFace } from "./keys-face.ts";
 
 interface Answer {
@@ -44,7 +45,8 @@ beforeEach(async () => {
     response.once("close", () => gone.abort());
     const signal = AbortSignal.any([stop.signal, gone.signal]);
     const peer = { address: "127.0.0.1", host: undefined, scheme: "http", connection: {} } as const;
-    face.handle({ request: incoming, response, peer, path, query, signal }).catch((error: unknown) => {
+    const hold = (held: HeldAnswer) => signal.addEventListener("abort", () => held.onGone());
+    face.handle({ request: incoming, response, peer, path, query, signal, hold }).catch((error: unknown) => {
       failures.push(error);
       response.destroy();
     });

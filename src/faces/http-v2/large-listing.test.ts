@@ -54,7 +54,7 @@ describe("KeysFace", () => {
       const peer = { address: "127.0.0.1", host: undefined, scheme: "http", connection: incoming.socket } as const;
       const signal = new AbortController().signal;
       face
-        .handle({ request: incoming, response, peer, path, query, signal })
+        .handle({ request: incoming, response, peer, path, query, signal, hold: () => undefined })
         .catch((error: unknown) => failures.push(error));
     });
     server.listen(0, "127.0.0.1");

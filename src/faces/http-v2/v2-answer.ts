@@ -159,7 +159,20 @@ function writeJson(
 ): void {
   const { status, headers, json, bytes = Buffer.byteLength(json) } = answer;
   response.writeHead(status, [...headers, "Content-Length", String(bytes)]);
-  response.end(json);
+  sendWhole(response, json);
+}
+
+/**
+ * Sends the rest of an answer, and ends it when that has gone out. Ended together with it, Node sends an empty piece
+ * behind it, and both by a slower system call: a GET takes a fifth longer.
+ */
+export function sendWhole(response: ServerResponse, rest: string | Buffer): void {
+  response.write(rest);
+  process.nextTick(end, response);
+}
+
+function end(response: ServerResponse): void {
+  response.end();
 }
 
 function writePlain(

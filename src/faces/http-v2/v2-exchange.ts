@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { isMusterError } from "../../base/errors.ts";
 import type { TreeEvent, TreePath, TreeStore, TreeWatch } from "../../domain/tree/model.ts";
 import type { Exchange } from "../face.ts";
+import { LongPoll, readToEnd } from "./long-poll.ts";
 import {
   answerError,
   answerEvent,
@@ -67,10 +68,13 @@ async function answerWait(options: V2Exchange, request: Extract<V2Request, { kin
   const { exchange, store } = options;
   const { path, recursive, waitIndex } = request;
   const watch = await store.watch({ path, recursive, waitIndex });
+  if (!request.stream && watch.tellFirst !== undefined) {
+    LongPoll.begin(options, watch);
+    return;
+  }
   const close = () => watch.close();
   exchange.signal.addEventListener("abort", close, { once: true });
-  // A body that nobody reads stops the reading of the connection, and with it the news that the client has gone.
-  exchange.request.resume();
+  readToEnd(exchange.request);
   try {
     if (exchange.signal.aborted) close();
     beginWait(exchange.response, watch.index, options);

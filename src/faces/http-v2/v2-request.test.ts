@@ -19,6 +19,7 @@ function read(method: string, query: string): Promise<V2Request> {
     path: "/k",
     query,
     signal: new AbortController().signal,
+    hold: () => undefined,
   };
   return readV2Request(exchange, PATH, { clock });
 }
