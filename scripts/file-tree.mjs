@@ -14,6 +14,10 @@ const page = join(root, "docs", "architecture.md");
 const BEGIN = "<!-- file tree: begin (npm run file-tree) -->";
 const END = "<!-- file tree: end -->";
 const LONGEST_LINE = 130;
+/** Folders of src/ that git ignores: what stands there is generated. */
+const GENERATED = {
+  proto: "Generated from proto/*.proto by `npm run proto`: types and codecs of messages, methods of services",
+};
 
 /** The first sentence of a file's first docstring, on one line. */
 function firstSentence(path) {
@@ -31,6 +35,7 @@ function firstSentence(path) {
 function* lines(directory, depth) {
   const entries = readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries.filter((candidate) => candidate.isDirectory())) {
+    if (depth === 1 && Object.hasOwn(GENERATED, entry.name)) continue;
     yield `${"  ".repeat(depth)}${entry.name}/`;
     yield* lines(join(directory, entry.name), depth + 1);
   }
@@ -46,7 +51,8 @@ const before = readFileSync(page, "utf8");
 const begin = before.indexOf(BEGIN) + BEGIN.length;
 const end = before.indexOf(END);
 if (begin < BEGIN.length || end < begin) throw new Error(`Put "${BEGIN}" and "${END}" into docs/architecture.md`);
-const tree = ["src/", ...lines(join(root, "src"), 1)].join("\n");
+const generated = Object.entries(GENERATED).map(([name, said]) => `${`  ${name}/`.padEnd(36)} ${said}`);
+const tree = ["src/", ...lines(join(root, "src"), 1), ...generated].join("\n");
 const after = `${before.slice(0, begin)}\n\`\`\`text\n${tree}\n\`\`\`\n${before.slice(end)}`;
 
 if (process.argv.includes("--check")) {

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { isMusterError } from "../base/errors.ts";
 import { musterVersion } from "../base/version.ts";
+import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
 
 /** What a command line comes with; `process` has all of it. */
@@ -45,6 +46,7 @@ function buildProgram(invocation: Invocation): Command {
       outputError: (text, write) => write(`muster: ${oneLine(text)}\n`),
     });
   serveCommand(program, invocation);
+  restoreCommand(program, invocation);
   return program;
 }
 

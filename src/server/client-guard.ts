@@ -2,7 +2,6 @@
  * What stands in for authentication on the client listener. Loopback is no boundary against web pages: a page may send
  * requests to 127.0.0.1 (foreign Origin), or have its own name point there and read the answers too (DNS rebinding).
  */
-import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
 import type { Log } from "../base/log.ts";
@@ -23,8 +22,7 @@ export class ClientGuard {
    * Why the request is refused, in a sentence that says what to do; undefined where it is not. The Host header counts
    * as it came, never what a proxy forwards: a page can set X-Forwarded-Host.
    */
-  refusal(request: IncomingMessage): string | undefined {
-    const { host, origin } = request.headers;
+  refusal({ headers: { host, origin } }: GuardedRequest): string | undefined {
     // Only HTTP/1.0 comes without a Host, and no browser speaks that.
     if (host !== undefined && !this.#isKnown(host)) {
       this.#logOnce("host", { host });
@@ -48,6 +46,11 @@ export class ClientGuard {
     this.#logged.add(kind);
     this.#log.warn(fields, `client listener: refused a foreign ${kind}; further ones are not logged`);
   }
+}
+
+/** What of a request counts. */
+export interface GuardedRequest {
+  readonly headers: { readonly host?: string | undefined; readonly origin?: string | undefined };
 }
 
 function isSameSite(origin: string, host: string | undefined): boolean {

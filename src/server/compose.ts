@@ -4,6 +4,7 @@ import type { Log } from "../base/log.ts";
 import { RandomPool } from "../base/random-pool.ts";
 import { type ClockJump, SteadyClock } from "../base/steady-clock.ts";
 import { HealthProbe } from "../domain/health-probe.ts";
+import { openKeyspace } from "../domain/keyspace/keyspace.ts";
 import { Registry } from "../domain/registry/registry.ts";
 import { TOKEN_RANDOM_BYTES } from "../domain/registry/token.ts";
 import { StoreCounters } from "../domain/tree/store-counters.ts";
@@ -12,9 +13,15 @@ import { newestWriteTime } from "../domain/tree/tree-time.ts";
 import { AutoCompactor } from "../engine/auto-compactor.ts";
 import type { Engine } from "../engine/engine.ts";
 import { openLmdbEngine } from "../engine/lmdb/lmdb-engine.ts";
+import { restoreSnapshot as restoreLmdbSnapshot } from "../engine/lmdb/lmdb-restore.ts";
+import { clientServices } from "../faces/etcd-v3/client-services.ts";
+import { Headers } from "../faces/etcd-v3/header.ts";
+import { noDiscovery } from "../faces/etcd-v3/public-errors.ts";
+import { publicServices } from "../faces/etcd-v3/public-services.ts";
 import { ClusterFace } from "../faces/http-v2/cluster-face.ts";
 import { DiscoveryFace } from "../faces/http-v2/discovery-face.ts";
 import { KeysFace } from "../faces/http-v2/keys-face.ts";
+import { MEMBER_NAME } from "../faces/http-v2/member.ts";
 import { OpsFace } from "../faces/ops/ops-face.ts";
 import type { Config } from "./config.ts";
 import type { Composition } from "./service.ts";
@@ -63,12 +70,15 @@ export async function compose(options: {
     );
     const probe = new HealthProbe({ engine, clock, notice: () => clockNotice(clock) });
     const shared = { clock, clusterId: CLUSTER_ID };
+    const keyspace = openKeyspace(engine);
+    const headers = new Headers({ clusterId: BigInt(`0x${CLUSTER_ID}`), memberId: BigInt(`0x${MEMBER_ID}`) });
     return {
       publicFaces: [new DiscoveryFace({ ...shared, registry, probe, publicUrl: config.publicUrl })],
       clientFaces: [
         new KeysFace({
           ...shared,
-          storeFor: ({ address, host, connection }) => registry.storeFor({ ...OPERATOR, address, host, connection }),
+          storeFor: ({ address, host, connection }) =>
+            registry.storeFor({ protocol: "v2", scope: "client", address, host, connection }),
         }),
         new ClusterFace({
           ...shared,
@@ -78,6 +88,20 @@ export async function compose(options: {
         }),
         new OpsFace({ probe }),
       ],
+      publicServices: publicServices({ headers, registry, keyspace, log: log.child({ part: "discovery" }) }),
+      publicRefusal: noDiscovery,
+      clientServices: clientServices({
+        headers,
+        engine,
+        keyspace,
+        probe,
+        keyspaceFor: ({ address, host, connection }) =>
+          // Spelled out: it is done for every call.
+          registry.keyspaceFor({ protocol: "v3", scope: "client", address, host, connection }, keyspace),
+        maxRequestBytes: config.maxRequestBytes,
+        memberName: MEMBER_NAME,
+        advertiseClientUrls: config.advertiseClientUrls,
+      }),
       close: () => closeAll(opened, log),
     };
   } catch (error) {
@@ -86,8 +110,10 @@ export async function compose(options: {
   }
 }
 
-/** How everybody comes who writes through /v2/keys. */
-const OPERATOR = { protocol: "v2", scope: "client" } as const;
+/** Makes a data directory of a snapshot: see the engine's. */
+export function restoreSnapshot(options: { readonly file: string; readonly directory: string }): Promise<void> {
+  return restoreLmdbSnapshot(options);
+}
 
 function startCompacting(options: {
   readonly engine: Engine;

@@ -11,7 +11,16 @@ import {
   V2_BODY_BYTES,
 } from "../base/limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../base/log.ts";
-import { directory, duration, hostName, listenAddress, publicUrl, truth, wholeNumber } from "./config-values.ts";
+import {
+  directory,
+  duration,
+  filePath,
+  hostName,
+  listenAddress,
+  publicUrl,
+  truth,
+  wholeNumber,
+} from "./config-values.ts";
 
 /** What the values of all options must look like, by name; its input is text, its output typed. */
 export const optionsSchema = z.object({
@@ -27,6 +36,8 @@ export const optionsSchema = z.object({
   "auto-compaction-revisions": wholeNumber(0, Number.MAX_SAFE_INTEGER),
   "max-connections": wholeNumber(1, 1_000_000),
   "max-request-bytes": wholeNumber(1_024, 1_073_741_824),
+  "tls-cert": filePath.optional(),
+  "tls-key": filePath.optional(),
   "log-level": z.enum(LOG_LEVELS),
   "log-format": z.enum(LOG_FORMATS),
 });
@@ -128,6 +139,16 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
     takes: "a whole number of bytes from 1024 to 1073741824",
     default: `${V2_BODY_BYTES}`,
     help: "size of the largest request body",
+  },
+  "tls-cert": {
+    placeholder: "FILE",
+    takes: "the path of a PEM file",
+    help: "certificate (and those between it and its root) with which every listener speaks TLS; with --tls-key",
+  },
+  "tls-key": {
+    placeholder: "FILE",
+    takes: "the path of a PEM file",
+    help: "private key of --tls-cert, without a passphrase",
   },
   "log-level": {
     placeholder: "LEVEL",

@@ -47,6 +47,9 @@ const TRUTHS: ReadonlyMap<string, boolean> = new Map([
 /** A directory, made absolute from the working directory; an empty text would be that itself, and is mostly a slip. */
 export const directory = fromText((text) => (text === "" || text.includes("\0") ? undefined : resolve(text)));
 
+/** A file, made absolute from the working directory. */
+export const filePath = directory;
+
 /** A whole number within bounds, both included. */
 export function wholeNumber(least: number, most: number) {
   return fromText((text) => {

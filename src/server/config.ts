@@ -7,6 +7,7 @@ import type { LogFormat, LogLevel } from "../base/log.ts";
 import { nearestName } from "../base/nearest.ts";
 import { OPTION_NAMES, OPTION_TEXTS, type OptionName, optionsSchema, variableOf } from "./config-options.ts";
 import type { ListenAddress } from "./config-values.ts";
+import { type TlsKeys, tlsKeys } from "./tls-keys.ts";
 
 export interface Config {
   readonly listen: readonly ListenAddress[];
@@ -27,6 +28,8 @@ export interface Config {
   readonly autoCompactionRevisions: number;
   readonly maxConnections: number;
   readonly maxRequestBytes: number;
+  /** Every listener speaks TLS with these; undefined: none does. */
+  readonly tls: TlsKeys | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
@@ -85,6 +88,7 @@ function validate(given: ReadonlyMap<OptionName, Given>): Config {
     autoCompactionRevisions: options["auto-compaction-revisions"],
     maxConnections: options["max-connections"],
     maxRequestBytes: options["max-request-bytes"],
+    tls: tlsKeys(options["tls-cert"], options["tls-key"]),
     logLevel: options["log-level"],
     logFormat: options["log-format"],
   };

@@ -10,6 +10,8 @@ import type { HttpFace } from "../faces/face.ts";
 import { type LifecycleOptions, runService } from "./lifecycle.ts";
 import type { Composition, Service } from "./service.ts";
 
+const noServices = { publicServices: [], clientServices: [] };
+
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /** Stands for `process`: signals are emitted on it, exits are noted. */
@@ -29,7 +31,8 @@ function run(options: { face?: HttpFace; compose?: () => Promise<Composition>; l
     log: options.log ?? silentLog,
     clock,
     control,
-    compose: options.compose ?? (() => Promise.resolve({ publicFaces: faces, clientFaces: faces, close })),
+    compose:
+      options.compose ?? (() => Promise.resolve({ publicFaces: faces, clientFaces: faces, ...noServices, close })),
     onReady,
   });
   return { control, clock, close, ended, onReady, ready: ready.promise };
@@ -98,7 +101,7 @@ describe("runService", () => {
     const close = vi.fn(() => Promise.resolve());
     const { control, ended, onReady } = run({ compose: () => opening.promise });
     control.emit("SIGTERM");
-    opening.resolve({ publicFaces: [], clientFaces: [], close });
+    opening.resolve({ publicFaces: [], clientFaces: [], ...noServices, close });
     await ended;
     expect(onReady).not.toHaveBeenCalled();
     expect(close).toHaveBeenCalledTimes(1);
@@ -112,7 +115,9 @@ describe("runService", () => {
         closing.resolve();
         return new Promise<void>(() => undefined);
       };
-      const { control, ended, ready } = run({ compose: async () => ({ publicFaces: [], clientFaces: [], close }) });
+      const { control, ended, ready } = run({
+        compose: async () => ({ publicFaces: [], clientFaces: [], ...noServices, close }),
+      });
       const outcome = ended.catch((error: unknown) => error);
       await ready;
       control.emit("SIGTERM");
@@ -141,7 +146,7 @@ describe("runService", () => {
       log: silentLog,
       clock: first.clock,
       control: new TestProcess(),
-      compose: async () => ({ publicFaces: [], clientFaces: [], close }),
+      compose: async () => ({ publicFaces: [], clientFaces: [], ...noServices, close }),
       onReady: () => undefined,
     });
     await expect(second).rejects.toThrow(`Stop what uses port ${port}, or choose another with --client-listen`);

@@ -5,6 +5,7 @@ import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
 import { isMusterError, type MusterError } from "../base/errors.ts";
 import { KEEP_ALIVE_MS } from "../base/limits.ts";
 import { silentLog } from "../base/log.ts";
+import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { Listener } from "./listener.ts";
 
@@ -20,6 +21,8 @@ async function open(options: { handle?: RequestListener; max?: number; address?:
     option: "--listen",
     maxConnections: options.max ?? 100,
     handle: options.handle ?? ((_request, response) => void response.end("ok")),
+    grpc: new GrpcServer({ services: [], maxMessageBytes: 1024, log: silentLog }),
+    trustProxy: false,
     log: silentLog,
   });
   opened.push(listener);

@@ -1,5 +1,9 @@
-/** One address that is listened on: a node:http server with Muster's limits, opened and closed as a promise. */
+/** One address that is listened on, in clear or with TLS: HTTP/1.1 and HTTP/2 with Muster's limits, opened and closed as a promise. */
 import { createServer, type RequestListener, type Server } from "node:http";
+import type { IncomingHttpHeaders } from "node:http2";
+import { createServer as createTlsServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { MusterError } from "../base/errors.ts";
 import {
   HEADERS_DEADLINE_MS,
@@ -7,13 +11,20 @@ import {
   MAX_HEADER_BYTES,
   MAX_HEADERS,
   REQUEST_DEADLINE_MS,
+  TLS_HANDSHAKE_MS,
 } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { BrokenRequests } from "./broken-requests.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
+import { HttpBridge } from "./http-bridge.ts";
+import { Http2Sessions } from "./http2-sessions.ts";
+import { http2PeerOf } from "./peer.ts";
 import { Pipeline } from "./pipeline.ts";
+import { ProtocolSwitch } from "./protocol-switch.ts";
 import { RequestTurns } from "./request-turns.ts";
+import type { TlsKeys } from "./tls-keys.ts";
 
 export interface ListenerOptions {
   readonly address: ListenAddress;
@@ -21,6 +32,10 @@ export interface ListenerOptions {
   readonly option: string;
   readonly maxConnections: number;
   readonly handle: RequestListener;
+  readonly grpc: GrpcServer;
+  readonly trustProxy: boolean;
+  /** With it the address speaks TLS and nothing else. */
+  readonly tls?: TlsKeys | undefined;
   readonly log: Log;
 }
 
@@ -31,33 +46,23 @@ const TCP_KEEP_ALIVE_DELAY_MS = 30_000;
 
 export class Listener {
   readonly #server: Server;
+  readonly #switch: ProtocolSwitch;
+  readonly #http2: Http2Sessions;
   /** `http://host:port` with the port that was chosen; a wildcard shows as it is (`http://0.0.0.0:8087`). */
   readonly url: string;
 
-  private constructor(server: Server, url: string) {
-    this.#server = server;
+  private constructor(parts: Parts, url: string) {
+    this.#server = parts.server;
+    this.#switch = parts.protocols;
+    this.#http2 = parts.http2;
     this.url = url;
   }
 
   /** Errors: `addressInUse`; `configInvalid` where the address is not this machine's or is not allowed. */
   static async open(options: ListenerOptions): Promise<Listener> {
-    const limit = new ConnectionLimit({ max: options.maxConnections, log: options.log });
-    const pipeline = new Pipeline({ handle: options.handle });
-    const turns = new RequestTurns({
-      handle: (request, response) => {
-        if (!limit.refuses(request, response)) pipeline.take(request, response);
-      },
-    });
-    const broken = new BrokenRequests();
-    const server = createServer(SERVER_OPTIONS, (request, response) => {
-      broken.note(request, response);
-      turns.take(request, response);
-    });
-    broken.watch(server);
-    server.maxHeadersCount = MAX_HEADERS;
-    limit.watch(server);
-    await listen(server, options);
-    return new Listener(server, urlOf(server));
+    const parts = build(options);
+    await listen(parts.server, options);
+    return new Listener(parts, urlOf(parts.server, options.tls === undefined ? "http" : "https"));
   }
 
   /**
@@ -66,12 +71,68 @@ export class Listener {
    */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#switch.close();
+    this.#http2.close();
     const sweep = setInterval(() => this.#server.closeIdleConnections(), IDLE_SWEEP_MS);
-    const cut = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+    const cut = setTimeout(() => {
+      this.#server.closeAllConnections();
+      this.#http2.destroy();
+    }, graceMs);
     await closed;
     clearInterval(sweep);
     clearTimeout(cut);
   }
+}
+
+interface Parts {
+  readonly server: Server;
+  readonly protocols: ProtocolSwitch;
+  readonly http2: Http2Sessions;
+}
+
+function build(options: ListenerOptions): Parts {
+  const limit = new ConnectionLimit({ max: options.maxConnections, log: options.log });
+  const server = httpServer(options, limit);
+  limit.watch(server);
+  const event = options.tls === undefined ? "connection" : "secureConnection";
+  // What node:http would do with a connection is done once it is known that it speaks HTTP/1.1.
+  const [takeHttp1] = server.listeners(event);
+  server.removeAllListeners(event);
+  const connect = (socket: Duplex) => void (takeHttp1 && Reflect.apply(takeHttp1, server, [socket]));
+  const http2 = new Http2Sessions({
+    grpc: options.grpc,
+    bridge: new HttpBridge({ connect }),
+    limit,
+    peerOf: (from, headers: IncomingHttpHeaders) => http2PeerOf(from, headers, options.trustProxy),
+    log: options.log,
+  });
+  const protocols = new ProtocolSwitch({ http1: connect, http2: (socket) => http2.take(socket) });
+  server.on(event, (socket: Socket) => {
+    limit.count(socket);
+    protocols.take(socket);
+  });
+  return { server, protocols, http2 };
+}
+
+function httpServer({ handle, tls }: ListenerOptions, limit: ConnectionLimit): Server {
+  const pipeline = new Pipeline({ handle });
+  const turns = new RequestTurns({
+    handle: (request, response) => {
+      if (!limit.refuses(request, response)) pipeline.take(request, response);
+    },
+  });
+  const broken = new BrokenRequests();
+  const take: RequestListener = (request, response) => {
+    broken.note(request, response);
+    turns.take(request, response);
+  };
+  const server =
+    tls === undefined
+      ? createServer(SERVER_OPTIONS, take)
+      : createTlsServer({ ...SERVER_OPTIONS, ...tls, ...TLS_OPTIONS }, take);
+  broken.watch(server);
+  server.maxHeadersCount = MAX_HEADERS;
+  return server;
 }
 
 const SERVER_OPTIONS = {
@@ -84,6 +145,8 @@ const SERVER_OPTIONS = {
   keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,
   noDelay: true,
 };
+
+const TLS_OPTIONS = { ALPNProtocols: ["h2", "http/1.1"], handshakeTimeout: TLS_HANDSHAKE_MS };
 
 async function listen(server: Server, options: ListenerOptions): Promise<void> {
   const { host, port } = options.address;
@@ -111,8 +174,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: "the name is unknown",
 };
 
-function urlOf(server: Server): string {
+function urlOf(server: Server, scheme: "http" | "https"): string {
   const bound = server.address();
   if (bound === null || typeof bound === "string") throw new MusterError("internal", "Listen on TCP only");
-  return `http://${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
+  return `${scheme}://${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
 }

@@ -1,7 +1,10 @@
 /** Who asks: from the connection and the Host header, or from what a trusted proxy says about them. */
 import type { IncomingMessage } from "node:http";
-import { isIP } from "node:net";
+import type { IncomingHttpHeaders } from "node:http2";
+import { isIP, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Peer } from "../faces/face.ts";
+import { type BridgedFrom, BridgedSocket } from "./bridged-socket.ts";
 import { parseHost } from "./host.ts";
 
 /**
@@ -9,13 +12,9 @@ import { parseHost } from "./host.ts";
  * sound one: the last is what our proxy itself wrote, the ones before it are whatever its client claimed.
  */
 export function peerOf(request: IncomingMessage, options: PeerOptions): Peer {
-  const direct: Peer = {
-    address: plainAddress(request.socket.remoteAddress ?? ""),
-    host: parseHost(options.authority ?? request.headers.host)?.text,
-    scheme: "http",
-    connection: request.socket,
-  };
-  return options.trustProxy ? forwarded(request, direct) : direct;
+  const from = fromOf(request.socket);
+  const direct = directPeer(from, options.authority ?? request.headers.host);
+  return options.trustProxy ? forwarded(direct, (header) => request.headersDistinct[header]?.at(-1)) : direct;
 }
 
 export interface PeerOptions {
@@ -24,19 +23,42 @@ export interface PeerOptions {
   readonly authority: string | undefined;
 }
 
-function forwarded(request: IncomingMessage, direct: Peer): Peer {
-  const address = lastValue(request, "x-forwarded-for");
-  const scheme = lastValue(request, "x-forwarded-proto")?.toLowerCase();
+/** The peer of a request of HTTP/2, by its headers; see `peerOf`. */
+export function http2PeerOf(from: BridgedFrom, headers: IncomingHttpHeaders, trustProxy: boolean): Peer {
+  const direct = directPeer(from, headers[":authority"] ?? headers.host);
+  return trustProxy ? forwarded(direct, (header) => [headers[header]].flat().at(-1)) : direct;
+}
+
+function fromOf(socket: Socket): BridgedFrom {
+  if (socket instanceof BridgedSocket) return socket.from;
+  return { remoteAddress: socket.remoteAddress, encrypted: socket instanceof TLSSocket, connection: socket };
+}
+
+function directPeer({ remoteAddress, encrypted, connection }: BridgedFrom, host: string | undefined): Peer {
+  return {
+    address: plainAddress(remoteAddress ?? ""),
+    host: parseHost(host)?.text,
+    scheme: encrypted ? "https" : "http",
+    connection,
+  };
+}
+
+/** A header's last line, which may have several values. */
+type HeaderLine = (name: string) => string | undefined;
+
+function forwarded(direct: Peer, line: HeaderLine): Peer {
+  const address = lastValue(line("x-forwarded-for"));
+  const scheme = lastValue(line("x-forwarded-proto"))?.toLowerCase();
   return {
     address: address !== undefined && isIP(address) !== 0 ? plainAddress(address) : direct.address,
-    host: parseHost(lastValue(request, "x-forwarded-host"))?.text ?? direct.host,
+    host: parseHost(lastValue(line("x-forwarded-host")))?.text ?? direct.host,
     scheme: scheme === "https" || scheme === "http" ? scheme : direct.scheme,
     connection: direct.connection,
   };
 }
 
-function lastValue(request: IncomingMessage, header: string): string | undefined {
-  return request.headersDistinct[header]?.at(-1)?.split(",").at(-1)?.trim();
+function lastValue(line: string | undefined): string | undefined {
+  return line?.split(",").at(-1)?.trim();
 }
 
 /** An IPv4 client of a listener on `::` shows as ::ffff:10.0.0.1. */

@@ -5,8 +5,14 @@ import { type RawConnection, rawHttp } from "../../test/support/raw-http.ts";
 import { MAX_PIPELINED_REQUESTS } from "../base/limits.ts";
 import { Pipeline } from "./pipeline.ts";
 
+/** Longer than any test takes: it ends only where a test moves the time. */
+const PATIENCE_MS = 3_600_000;
+
 let stop: () => void = () => undefined;
-afterEach(() => stop());
+afterEach(() => {
+  vi.useRealTimers();
+  stop();
+});
 
 async function serve(handle: RequestListener, patienceMs?: number): Promise<string> {
   const pipeline = new Pipeline({ handle, ...(patienceMs === undefined ? {} : { patienceMs }) });
@@ -104,13 +110,13 @@ describe("Pipeline.take", () => {
   });
 
   test("Pipeline.take: a request that had its turn in time is not cut off later", async () => {
-    const { url, begun, answer } = await serveByHand(60);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { url, begun, answer } = await serveByHand(PATIENCE_MS);
     using client = rawHttp(url, get("/1", "/2"));
     await told(client, begun, 1);
     answer();
     await told(client, begun, 2);
-    // Longer than the patience: time is what this is about.
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await vi.advanceTimersByTimeAsync(2 * PATIENCE_MS);
     answer();
     await client.received(/<\/2>/);
   });

@@ -1,18 +1,28 @@
 /** The running service: what compose.ts built, behind its listeners. Started in order, stopped in the other. */
+import type { IncomingHttpHeaders } from "node:http2";
 import type { MachineClock } from "../base/clock.ts";
-import { DRAIN_MS } from "../base/limits.ts";
+import { DRAIN_MS, GRPC_OVERHEAD_BYTES } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { HttpFace } from "../faces/face.ts";
+import { GrpcError } from "../grpc/grpc-error.ts";
+import { GrpcServer } from "../grpc/grpc-server.ts";
+import type { Service as GrpcService } from "../grpc/service.ts";
+import { Status } from "../grpc/status.ts";
 import { ClientGuard } from "./client-guard.ts";
 import type { Config } from "./config.ts";
 import type { ListenAddress } from "./config-values.ts";
+import { parseHost } from "./host.ts";
 import { HttpEdge } from "./http-edge.ts";
 import { Listener } from "./listener.ts";
 
-/** The faces of each kind of listener, and what ends everything behind them. */
+/** The faces and gRPC services of each kind of listener, and what ends everything behind them. */
 export interface Composition {
   readonly publicFaces: readonly HttpFace[];
   readonly clientFaces: readonly HttpFace[];
+  readonly publicServices: readonly GrpcService[];
+  readonly clientServices: readonly GrpcService[];
+  /** What the public listener says to a call of a method that is not among its services; without it UNIMPLEMENTED. */
+  readonly publicRefusal?: (path: string) => GrpcError;
   close(): Promise<void>;
 }
 
@@ -35,13 +45,14 @@ export interface Addresses {
 
 export class Service {
   readonly addresses: Addresses;
-  readonly #edges: readonly HttpEdge[];
+  /** What ends waits and streams when it is stopped. */
+  readonly #entrances: readonly { stop(): void }[];
   readonly #listeners: readonly Listener[];
   readonly #composition: Composition;
 
-  private constructor(composition: Composition, edges: readonly HttpEdge[], opened: Opened) {
+  private constructor(composition: Composition, entrances: readonly { stop(): void }[], opened: Opened) {
     this.#composition = composition;
-    this.#edges = edges;
+    this.#entrances = entrances;
     this.#listeners = [...opened.publicListeners, ...opened.clientListeners];
     this.addresses = {
       publicUrls: opened.publicListeners.map((listener) => listener.url),
@@ -57,15 +68,14 @@ export class Service {
     const { config, log } = options;
     const composition = await options.compose(options);
     const opened: Opened = { publicListeners: [], clientListeners: [] };
-    const limits = { log, trustProxy: config.trustProxy, maxBodyBytes: config.maxRequestBytes };
-    const guard = new ClientGuard({ allowedHosts: config.clientAllowedHosts, log });
-    const publicEdge = new HttpEdge({ ...limits, faces: composition.publicFaces });
-    const clientEdge = new HttpEdge({ ...limits, faces: composition.clientFaces, guard });
-    const service = () => new Service(composition, [publicEdge, clientEdge], opened);
+    const entrances = buildEntrances(options, composition);
+    const service = () => new Service(composition, Object.values(entrances), opened);
     try {
-      const shared = { maxConnections: config.maxConnections, log };
-      const forPublic = { ...shared, option: "--listen", handle: publicEdge.handle };
-      const forClients = { ...shared, option: "--client-listen", handle: clientEdge.handle };
+      const { maxConnections, trustProxy, tls } = config;
+      const shared = { maxConnections, trustProxy, tls, log };
+      const { publicEdge, clientEdge, publicGrpc, clientGrpc } = entrances;
+      const forPublic = { ...shared, option: "--listen", handle: publicEdge.handle, grpc: publicGrpc };
+      const forClients = { ...shared, option: "--client-listen", handle: clientEdge.handle, grpc: clientGrpc };
       await openAll(config.listen, forPublic, opened.publicListeners);
       await openAll(config.clientListen, forClients, opened.clientListeners);
     } catch (error) {
@@ -78,10 +88,43 @@ export class Service {
   /** Ends waits, lets requests under way finish for DRAIN_MS, cuts off the rest, then closes the store. */
   async stop(): Promise<void> {
     const closing = this.#listeners.map((listener) => listener.close(DRAIN_MS));
-    for (const edge of this.#edges) edge.stop();
+    for (const entrance of this.#entrances) entrance.stop();
     await Promise.all(closing);
     await this.#composition.close();
   }
+}
+
+/** Where requests of each kind of listener enter. */
+function buildEntrances({ config, log }: ServiceOptions, composition: Composition) {
+  const limits = { log, trustProxy: config.trustProxy, maxBodyBytes: config.maxRequestBytes };
+  const guard = new ClientGuard({ allowedHosts: config.clientAllowedHosts, log });
+  const grpcLimits = {
+    log: log.child({ part: "grpc" }),
+    maxMessageBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
+  };
+  const { publicRefusal } = composition;
+  const unknown = publicRefusal === undefined ? {} : { unknownMethod: publicRefusal };
+  return {
+    publicEdge: new HttpEdge({ ...limits, faces: composition.publicFaces }),
+    clientEdge: new HttpEdge({ ...limits, faces: composition.clientFaces, guard }),
+    publicGrpc: new GrpcServer({ ...grpcLimits, services: composition.publicServices, ...unknown }),
+    clientGrpc: new GrpcServer({
+      ...grpcLimits,
+      services: composition.clientServices,
+      refusal: (headers) => foreignCall(guard, headers),
+    }),
+  };
+}
+
+/**
+ * What the guard has against a call. An authority that is no host and port counts as none: no browser sends such a one,
+ * and some versions of etcd's client do.
+ */
+function foreignCall(guard: ClientGuard, headers: IncomingHttpHeaders): GrpcError | undefined {
+  const authority = headers[":authority"];
+  const host = parseHost(authority) === undefined ? undefined : authority;
+  const foreign = guard.refusal({ headers: { host, origin: headers.origin } });
+  return foreign === undefined ? undefined : new GrpcError(Status.PERMISSION_DENIED, foreign);
 }
 
 interface Opened {

@@ -4,12 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { STOP_DEADLINE_MS } from "../../src/base/limits.ts";
 import { type RunningProcess, startProcess } from "../support/processes.ts";
 import { rawHttp } from "../support/raw-http.ts";
 import { refuseHolds, WATCHDOG } from "../support/watchdog.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
 const ANY_PORTS = ["--listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"];
+
+/** A busy machine may be late; a process that waits for a request that never ends would never end itself. */
+const STOPPED_MS = 2 * STOP_DEADLINE_MS;
 
 let directory = "";
 let started: RunningProcess[] = [];
@@ -166,18 +170,18 @@ describe("muster serve: stopping", () => {
       const start = performance.now();
       child.kill(signal);
       expect(await child.ended).toEqual({ code: 0, signal: null });
-      expect(performance.now() - start).toBeLessThan(5_000);
+      expect(performance.now() - start, "before those are cut who do not end").toBeLessThan(STOP_DEADLINE_MS);
       await wait.closed;
     },
   );
 
-  test("muster serve: a request that never ends does not hold it beyond 5 seconds", async () => {
+  test("muster serve: a request that never ends does not hold it for ever", async () => {
     await using child = await muster(["serve", ...ANY_PORTS]);
     using _stuck = await stuckRequest(child);
     const start = performance.now();
     child.kill("SIGTERM");
     expect(await child.ended).toEqual({ code: 0, signal: null });
-    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(performance.now() - start).toBeLessThan(STOPPED_MS);
   });
 
   test("muster serve: a second signal ends it at once", async () => {
@@ -190,7 +194,7 @@ describe("muster serve: stopping", () => {
     const start = performance.now();
     child.kill("SIGTERM");
     expect(await child.ended).toEqual({ code: 143, signal: null });
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start, "before the first would have").toBeLessThan(STOP_DEADLINE_MS);
   });
 });
 

@@ -11,6 +11,7 @@ const REGISTRATIONS_PER_SECOND = 100;
 const ROUNDS = 5;
 const BOOTSTRAPS = 20;
 const LARGEST_RATIO = 2;
+const LOADED_TIMEOUT_MS = 60_000;
 
 /** How long the bootstrap of three nodes takes from /new on, in ms. */
 async function bootstrapMs(muster: MusterProcess): Promise<number> {
@@ -41,7 +42,7 @@ test(`${WAITS} waits and ${REGISTRATIONS_PER_SECOND} registrations a second at o
     await using load = await startProcess(process.execPath, [
       ...[LOAD, busy, String(WAITS), String(REGISTRATIONS_PER_SECOND)],
     ]);
-    await load.waitForOutput(/loaded/);
+    await load.waitForOutput(/loaded/, LOADED_TIMEOUT_MS);
     const loadedMs = await medianMs(muster);
     await load.stop();
     const [, registrations = "0"] = /(\d+) registrations/.exec(load.output()) ?? [];

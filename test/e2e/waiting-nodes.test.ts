@@ -52,7 +52,7 @@ await describeWithEtcd("nodes that wait survive what happens at their token", (b
 
   test.for([
     ["is deleted", {}],
-    ["runs out of time", { ttl: "2" }],
+    ["runs out of time", { ttl: "5" }],
   ] as const)("a stale member %s that they have counted", async ([how, ttl]) => {
     await using scenario = await Scenario.start(binaries);
     const discovery = await scenario.muster.newToken(4);

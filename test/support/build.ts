@@ -7,6 +7,11 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+/** Code that is generated from proto/, which tests import and tsc compiles. */
+async function generate(): Promise<void> {
+  await run(process.execPath, ["scripts/proto.mjs"], { cwd: root });
+}
+
 /**
  * Node 20 does not run TypeScript itself: tests that start processes start what is built. Types are not checked: that is
  * another stage of the gate.
@@ -21,8 +26,9 @@ async function build(...flags: readonly string[]): Promise<void> {
   }
 }
 
-/** A global set-up of vitest: builds `dist/`, which bin/muster runs, once, before any worker starts. */
+/** A global set-up of vitest: writes src/proto/ and builds `dist/`, which bin/muster runs, once, before any worker starts. */
 export async function setup(): Promise<void> {
+  await generate();
   await build();
 }
 

@@ -30,7 +30,7 @@ export function etcdBinaries(): Promise<EtcdBinaries | undefined> {
 async function find(): Promise<EtcdBinaries | undefined> {
   try {
     const { stdout } = await run(process.execPath, [script]);
-    return parse(stdout);
+    return readBinaries(stdout);
   } catch (error) {
     if (process.env.CI === "true") {
       throw new Error("install etcd-server and etcd-client: CI must test with a real etcd", { cause: error });
@@ -40,12 +40,13 @@ async function find(): Promise<EtcdBinaries | undefined> {
   }
 }
 
-function parse(line: string): EtcdBinaries {
+/** What scripts/etcd.mjs and scripts/etcd-go.mjs print. */
+export function readBinaries(line: string): EtcdBinaries {
   const answer: unknown = JSON.parse(line);
   const field = (name: string): string => {
     const value: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, name) : undefined;
     if (typeof value !== "string") {
-      throw new Error(`let scripts/etcd.mjs print "${name}" as a string: it printed ${line}`);
+      throw new Error(`let the script print "${name}" as a string: it printed ${line}`);
     }
     return value;
   };

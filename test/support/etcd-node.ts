@@ -15,10 +15,23 @@ const TOOK_PART = /cast MsgVote|became (pre-)?candidate|elected leader/;
 /** Where a raft log's first entries are found, if it has any: its file is made with 64 MB of zeros. */
 const LOG_BEGIN_BYTES = 65_536;
 
+/** Where etcd's v3 discovery goes. */
+export interface V3Discovery {
+  readonly token: string;
+  /** Such as `http://127.0.0.1:21234`. */
+  readonly endpoint: string;
+}
+
+/** The v3 discovery of a token that /new gave as a URL. */
+export function v3Discovery(url: string): V3Discovery {
+  const { origin, pathname } = new URL(url);
+  return { token: pathname.slice(1), endpoint: origin };
+}
+
 export interface EtcdNodeOptions {
   readonly name: string;
-  /** The discovery URL, as `--discovery` takes it. */
-  readonly discovery: string;
+  /** The discovery URL, as `--discovery` takes it; for v3 discovery its parts. */
+  readonly discovery: string | V3Discovery;
   /** Added to its command line. */
   readonly flags?: readonly string[];
   /** Start it again a second after it exits, as systemd would. */
@@ -27,7 +40,7 @@ export interface EtcdNodeOptions {
   readonly quiet?: boolean;
 }
 
-/** A real etcd that finds its peers by v2 discovery, on ports and in a data directory of its own, which it keeps over restarts. */
+/** A real etcd that finds its peers by v2 or v3 discovery, on ports and in a data directory of its own, which it keeps over restarts. */
 export class EtcdNode implements AsyncDisposable {
   readonly name: string;
   readonly clientUrl: string;
@@ -35,21 +48,22 @@ export class EtcdNode implements AsyncDisposable {
   readonly #directory: string;
   readonly #supervisor: Supervisor;
 
-  private constructor(program: string, place: Place, options: EtcdNodeOptions) {
+  private constructor(binaries: EtcdBinaries, place: Place, options: EtcdNodeOptions) {
     this.name = options.name;
     this.clientUrl = `http://127.0.0.1:${place.clientPort}`;
     this.peerUrl = `http://127.0.0.1:${place.peerPort}`;
     this.#directory = place.directory;
     const flags = [
       ...["--name", options.name, "--data-dir", this.#dataDirectory],
-      ...["--discovery", options.discovery, "--enable-v2=true"],
+      ...discoveryFlags(options.discovery),
+      ...(hasV2(binaries) ? ["--enable-v2=true"] : []),
       ...["--listen-client-urls", this.clientUrl, "--advertise-client-urls", this.clientUrl],
       ...["--listen-peer-urls", this.peerUrl, "--initial-advertise-peer-urls", this.peerUrl],
       ...["--logger", "zap", "--log-outputs", "stderr"],
       ...(options.flags ?? []),
     ];
     this.#supervisor = new Supervisor({
-      launch: () => startProcess(program, flags, { env: etcdEnvironment() }),
+      launch: () => startProcess(binaries.etcd, flags, { env: etcdEnvironment() }),
       restarts: options.supervised ?? false,
     });
   }
@@ -58,7 +72,7 @@ export class EtcdNode implements AsyncDisposable {
   static async start(binaries: EtcdBinaries, options: EtcdNodeOptions): Promise<EtcdNode> {
     const directory = await mkdtemp(join(tmpdir(), `muster-e2e-${options.name}-`));
     const [clientPort = 0, peerPort = 0] = await restartablePorts(2);
-    const node = new EtcdNode(binaries.etcd, { directory, clientPort, peerPort }, options);
+    const node = new EtcdNode(binaries, { directory, clientPort, peerPort }, options);
     if (options.quiet !== true) {
       onTestFailed(() => console.error(`--- ${node.name} (${node.clientUrl}):\n${node.output()}`));
     }
@@ -153,6 +167,17 @@ export class EtcdNode implements AsyncDisposable {
   get #dataDirectory(): string {
     return join(this.#directory, "data");
   }
+}
+
+function discoveryFlags(discovery: string | V3Discovery): readonly string[] {
+  if (typeof discovery === "string") return ["--discovery", discovery];
+  return ["--discovery-token", discovery.token, "--discovery-endpoints", discovery.endpoint];
+}
+
+/** etcd 3.6 dropped the v2 API, and the flag. */
+function hasV2({ version }: EtcdBinaries): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major < 3 || (major === 3 && minor < 6);
 }
 
 interface Place {

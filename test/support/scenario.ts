@@ -1,6 +1,6 @@
 import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { EtcdCluster } from "./etcd-cluster.ts";
-import { EtcdNode, type EtcdNodeOptions } from "./etcd-node.ts";
+import { EtcdNode, type EtcdNodeOptions, type V3Discovery } from "./etcd-node.ts";
 import { type MusterOptions, MusterProcess } from "./muster-process.ts";
 
 /** A Muster and the etcds that a test starts with it. Disposing it ends them all. */
@@ -30,8 +30,8 @@ export class Scenario implements AsyncDisposable {
     return node;
   }
 
-  /** Starts `count` etcds with one discovery URL, named `<prefix>0` and so on. */
-  async startCluster(count: number, discovery: string, prefix = "node"): Promise<EtcdCluster> {
+  /** Starts `count` etcds with one discovery, named `<prefix>0` and so on. */
+  async startCluster(count: number, discovery: string | V3Discovery, prefix = "node"): Promise<EtcdCluster> {
     const names = Array.from({ length: count }, (_, i) => `${prefix}${i}`);
     const nodes = await Promise.all(names.map((name) => this.startNode({ name, discovery })));
     return this.clusterOf(nodes);

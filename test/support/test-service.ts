@@ -1,12 +1,15 @@
 import { systemClock } from "../../src/base/clock.ts";
 import { createLog, type LogLevel } from "../../src/base/log.ts";
 import type { Exchange, HttpFace } from "../../src/faces/face.ts";
+import type { Service as GrpcService } from "../../src/grpc/service.ts";
 import { type Config, loadConfig } from "../../src/server/config.ts";
 import { Service } from "../../src/server/service.ts";
 
 export interface TestServiceOptions {
   readonly publicFaces?: readonly HttpFace[];
   readonly clientFaces?: readonly HttpFace[];
+  readonly publicServices?: readonly GrpcService[];
+  readonly clientServices?: readonly GrpcService[];
   readonly config?: Partial<Config>;
   readonly logLevel?: LogLevel;
 }
@@ -57,6 +60,8 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       Promise.resolve({
         publicFaces: options.publicFaces ?? [],
         clientFaces: options.clientFaces ?? [],
+        publicServices: options.publicServices ?? [],
+        clientServices: options.clientServices ?? [],
         close: () => Promise.resolve(),
       }),
   });

@@ -9,6 +9,8 @@ import { isMusterError } from "../../base/errors.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
+import type { Keyspace } from "../keyspace/keyspace.ts";
+import { KeyedQueue } from "../tree/keyed-queue.ts";
 import type {
   GetOptions,
   Rider,
@@ -43,6 +45,8 @@ import {
   unchangedRecord,
 } from "./token-state.ts";
 import { TokenSweeper } from "./token-sweeper.ts";
+import { V3Keyspace, type V3Shared } from "./v3-keyspace.ts";
+import { registerByPut, type V3Registration } from "./v3-register.ts";
 
 export interface RegistryOptions {
   readonly engine: Engine;
@@ -63,6 +67,7 @@ export class Registry {
   readonly #startingOver: StartingOver;
   readonly #known: KnownTokens;
   readonly #readings: TokenReadings;
+  readonly #v3: V3Shared;
 
   private constructor(options: RegistryOptions) {
     this.#options = options;
@@ -70,6 +75,8 @@ export class Registry {
     this.#startingOver = new StartingOver(options.clock);
     this.#known = new KnownTokens({ ...options, lifetime: () => this.#lifetime() });
     this.#readings = new TokenReadings(options);
+    const onWrite = (token: Token) => this.#known.forget(token);
+    this.#v3 = { ...options, lifetime: () => this.#lifetime(), onWrite, queue: new KeyedQueue() };
   }
 
   /** Opens the registry on a tree and begins to sweep expired tokens. */
@@ -113,6 +120,22 @@ export class Registry {
       watch: (request) => this.#watch(request, origin),
     };
     return this.#options.counters?.counted(store) ?? store;
+  }
+
+  /** The keys of v3 clients as a request of this origin sees them: with a token's members where v3 looks for them. */
+  keyspaceFor(origin: Origin, below: Keyspace): Keyspace {
+    return new V3Keyspace(this.#v3, origin, below);
+  }
+
+  /** Registers a member as etcd's v3 discovery does. See v3-register.ts for the rules and errors. */
+  register(registration: V3Registration, origin: Origin): Promise<Revision> {
+    const target: InToken = { kind: "member", token: registration.token, id: registration.id };
+    return registerByPut(registration, {
+      ...this.#options,
+      create: (command) => this.#write(command, origin),
+      rider: this.#rider(target, origin),
+      now: () => this.#options.clock.now(),
+    });
   }
 
   /** Lets tokens go whose time is over; resolves with how many. The registry's own timer calls it too. */

@@ -1,0 +1,43 @@
+/**
+ * What v3 clients are told on the public listener. An etcd that boots ends for good on few answers and tries again on
+ * others: PERMISSION_DENIED says that the request itself will not do, whatever is no fault of its own is UNAVAILABLE.
+ */
+import { type ErrorCode, isMusterError } from "../../base/errors.ts";
+import { type Log, shortToken } from "../../base/log.ts";
+import type { Token } from "../../domain/registry/token.ts";
+import { GrpcError } from "../../grpc/grpc-error.ts";
+import { Status } from "../../grpc/status.ts";
+
+/** What is wrong with a request that came here: it would be refused however often it is tried. */
+const REQUEST_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "invalidArgument",
+  "invalidField",
+  "keyTooLong",
+  "tooLarge",
+  "readOnly",
+  "notFile",
+  "notDirectory",
+]);
+
+/** A request that no discovery sends. */
+export function noDiscovery(): GrpcError {
+  const words = "etcdserver: permission denied: this address answers etcd's discovery only, see the client listener";
+  return new GrpcError(Status.PERMISSION_DENIED, words);
+}
+
+/** A token that is not there, or whose time is over. */
+export function noToken(token: Token): GrpcError {
+  const words = `etcdserver: permission denied: there is no token "${shortToken(token)}": make one with /new`;
+  return new GrpcError(Status.PERMISSION_DENIED, words);
+}
+
+/** What a client is told of an error; what is a defect goes to the log. */
+export function toPublicError(error: unknown, log: Log): GrpcError {
+  if (error instanceof GrpcError) return error;
+  if (isMusterError(error) && REQUEST_ERRORS.has(error.code)) {
+    return new GrpcError(Status.PERMISSION_DENIED, `etcdserver: permission denied: ${error.message}`);
+  }
+  if (!isMusterError(error) || error.code === "internal") log.error({ err: error }, "a v3 discovery request failed");
+  const words = isMusterError(error) ? error.message : "Report this defect of Muster: the log has it";
+  return new GrpcError(Status.UNAVAILABLE, words);
+}

@@ -1,0 +1,89 @@
+/** Messages out of the bytes of a request: each has a byte that says whether it is compressed, its length in 4, and itself. */
+import { GrpcError } from "./grpc-error.ts";
+import { Status } from "./status.ts";
+
+export const FRAME_HEADER_BYTES = 5;
+
+const NOTHING = Buffer.alloc(0);
+
+/** Takes the bytes of one request as they come, in pieces of any size, and gives whole messages. */
+export class FrameReader {
+  readonly #maxMessageBytes: number;
+  #chunk: Buffer = NOTHING;
+  #at = 0;
+  /** Chunks that make up an unfinished frame, and their bytes together. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  /** How many bytes the unfinished frame has in all; 0 as long as that is not known. */
+  #wantedBytes = 0;
+
+  constructor(options: { readonly maxMessageBytes: number }) {
+    this.#maxMessageBytes = options.maxMessageBytes;
+  }
+
+  /** Whether the bytes so far end in the middle of a message. */
+  get isWithinMessage(): boolean {
+    return this.#waitingBytes + this.#chunk.length - this.#at > 0;
+  }
+
+  /** Takes further bytes. All messages of those before must have been fetched. */
+  push(chunk: Buffer): void {
+    if (this.#waitingBytes === 0) {
+      this.#chunk = chunk;
+      this.#at = 0;
+      return;
+    }
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+    // Pieces are joined once for the length and once for the message, however many there are.
+    if (this.#wantedBytes === 0 && this.#waitingBytes >= FRAME_HEADER_BYTES) this.#join();
+    else if (this.#wantedBytes !== 0 && this.#waitingBytes >= this.#wantedBytes) this.#join();
+  }
+
+  /**
+   * The next whole message, a view of the bytes that came; undefined where more are needed.
+   * @throws GrpcError for a message that is compressed or too long
+   */
+  next(): Buffer | undefined {
+    const left = this.#chunk.length - this.#at;
+    if (left === 0) return undefined;
+    if (left < FRAME_HEADER_BYTES) return this.#wait(0);
+    const length = this.#chunk.readUInt32BE(this.#at + 1);
+    this.#check(this.#chunk[this.#at] ?? 0, length);
+    if (left < FRAME_HEADER_BYTES + length) return this.#wait(FRAME_HEADER_BYTES + length);
+    const begin = this.#at + FRAME_HEADER_BYTES;
+    this.#at = begin + length;
+    return this.#chunk.subarray(begin, this.#at);
+  }
+
+  #check(compressed: number, length: number): void {
+    if (length > this.#maxMessageBytes) {
+      // The words of grpc-go.
+      const message = `grpc: received message larger than max (${length} vs. ${this.#maxMessageBytes})`;
+      throw new GrpcError(Status.RESOURCE_EXHAUSTED, message);
+    }
+    if (compressed === 0) return;
+    if (compressed === 1) {
+      throw new GrpcError(Status.INTERNAL, "grpc: compressed flag set with identity or empty encoding");
+    }
+    throw new GrpcError(Status.INTERNAL, `grpc: received unexpected payload format ${compressed}`);
+  }
+
+  #wait(wantedBytes: number): undefined {
+    const rest = this.#chunk.subarray(this.#at);
+    this.#waiting = [rest];
+    this.#waitingBytes = rest.length;
+    this.#wantedBytes = wantedBytes;
+    this.#chunk = NOTHING;
+    this.#at = 0;
+    return undefined;
+  }
+
+  #join(): void {
+    this.#chunk = Buffer.concat(this.#waiting, this.#waitingBytes);
+    this.#at = 0;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#wantedBytes = 0;
+  }
+}

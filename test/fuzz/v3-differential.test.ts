@@ -1,0 +1,90 @@
+import { readFile } from "node:fs/promises";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
+import type { EtcdBinaries } from "../support/etcd-binaries.ts";
+import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
+import { MusterProcess } from "../support/muster-process.ts";
+import { V3Client } from "../support/v3-client.ts";
+import { describeWithEtcd } from "../support/with-etcd.ts";
+import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
+import { isBefore, judgedV3Program, knownV3Differences } from "./v3-known-differences.ts";
+import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
+import { v3Program } from "./v3-requests.ts";
+import { listing, type V3Step, v3StepSchema } from "./v3-steps.ts";
+
+/** How many programs are played; a long run sets more. */
+const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 40);
+/** Set it to what a failure printed, to see it again. */
+const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
+const PROGRAM_TIMEOUT_MS = 30_000;
+/** What making a failure smaller may take, too. */
+const ALL_TIMEOUT_MS = 90_000 + PROGRAMS * 1_000;
+/** etcd's own defaults, for its least lease. */
+const ELECTION = ["--heartbeat-interval", "100", "--election-timeout", "1000"];
+
+const pinnedSchema = z.array(
+  z.strictObject({
+    name: z.string(),
+    /** The known differences that it shows, where that release of etcd has them; none: both answer the same. */
+    shows: z.array(z.string()).optional(),
+    steps: z.array(v3StepSchema),
+  }),
+);
+
+const pinned = pinnedSchema.parse(JSON.parse(await readFile(new URL("./v3-pinned.json", import.meta.url), "utf8")));
+
+await describeWithEtcdGo("3.7", "v3 as etcd 3.7", (binaries) => against(binaries, PROGRAMS));
+await describeWithEtcdGo("3.6", "v3 as etcd 3.6", (binaries) => against(binaries, Math.ceil(PROGRAMS / 3)));
+await describeWithEtcd("v3 as Debian's etcd", (binaries) => against(binaries, Math.ceil(PROGRAMS / 3)));
+
+function against(binaries: EtcdBinaries, programs: number): void {
+  const { version } = binaries;
+  const differences = knownV3Differences(version);
+  let etcd: EtcdServer | undefined;
+  let muster: MusterProcess | undefined;
+  let pair: V3Pair | undefined;
+
+  /** Plays a program; gives the known differences that it met, fails with any other. */
+  const compare = async (steps: readonly V3Step[]): Promise<ReadonlySet<string>> => {
+    if (pair === undefined) throw new Error("the servers were not started");
+    const { wrong, known } = judgedV3Program(await playV3Program(pair, steps), version);
+    expect(wrong, `both answer the same to\n${listing(steps)}`).toEqual([]);
+    return known;
+  };
+
+  beforeAll(async () => {
+    etcd = await startEtcd(binaries, ELECTION);
+    muster = await MusterProcess.start({ quiet: true });
+    pair = { etcd: new V3Client(etcd.clientAddress), muster: new V3Client(new URL(muster.clientUrl).host) };
+  });
+  afterAll(async () => {
+    pair?.etcd[Symbol.dispose]();
+    pair?.muster[Symbol.dispose]();
+    await Promise.all([etcd?.stop(), muster?.stop()]);
+  });
+
+  it.each(pinned)("$name", { timeout: PROGRAM_TIMEOUT_MS }, async ({ steps, shows }) => {
+    expect([...(await compare(steps))]).toEqual((shows ?? []).filter((name) => differences.includes(name)));
+  });
+
+  it("has a pinned program for each known difference", () => {
+    const shown = new Set(pinned.flatMap(({ shows }) => shows ?? []));
+    expect(differences.filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  const title = `answers ${programs} random programs the same (seed ${SEED})`;
+  it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
+    const property = fc.asyncProperty(
+      v3Program({ newer: !isBefore(version, 3, 7) }),
+      async (steps) => void (await compare(steps)),
+    );
+    await fc.assert(property, {
+      seed: SEED,
+      numRuns: programs,
+      timeout: PROGRAM_TIMEOUT_MS,
+      interruptAfterTimeLimit: ALL_TIMEOUT_MS,
+      markInterruptAsFailure: true,
+    });
+  });
+}
