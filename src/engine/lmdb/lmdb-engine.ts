@@ -26,11 +26,13 @@ import { LmdbHistory } from "./lmdb-history.ts";
 import { LmdbLeases, randomLeaseId } from "./lmdb-leases.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { RangeRead, type SlicedRead } from "./lmdb-range.ts";
+import { checkRevision, compacted } from "./lmdb-refusals.ts";
 import { EMPTY_STATE, encodeState, PROBE_KEY, STATE_KEY, type State } from "./lmdb-schema.ts";
 import { newestOf, readState } from "./lmdb-snapshot.ts";
 import { removeUnfinished, takeSnapshot } from "./lmdb-snapshot-file.ts";
 import { LmdbStore } from "./lmdb-store.ts";
-import { applyShortTxn, applyTxn, checkRevision, compacted, isShort, TxnRead } from "./lmdb-txn.ts";
+import { applyShortTxn, applyTxn, isShort } from "./lmdb-txn.ts";
+import { TxnRead } from "./lmdb-txn-read.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
 
 export interface LmdbEngineOptions {

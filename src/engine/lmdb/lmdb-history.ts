@@ -7,10 +7,10 @@ import { Slice } from "../slice.ts";
 import type { HistoryPiece, HistoryRequest, RevisionEvents, WatchHistory } from "../watch-history.ts";
 import { deletedKey } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
+import { compacted } from "./lmdb-refusals.ts";
 import { type Change, changeKey, decodeChange, decodeChangeKey, decodeVersion, modRevisionOf } from "./lmdb-schema.ts";
 import { readPast, readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
-import { compacted } from "./lmdb-txn.ts";
 import { unitsOf } from "./lmdb-view.ts";
 
 export class LmdbHistory implements WatchHistory {
