@@ -73,6 +73,14 @@ export interface Engine {
   snapshot?(): Promise<Snapshot>;
 
   /**
+   * Makes the store's file as small as what is in it. Writes wait until that is done, reads go on, watches and leases
+   * notice nothing. Whoever asks while it goes on is answered when it is done. Only engines that keep a file themselves
+   * have it. Error: `storeUnavailable`, also where the disk has no room for a copy of what is in the store; nothing is
+   * lost then.
+   */
+  defragment?(): Promise<void>;
+
+  /**
    * Makes a lease. `ttl` in s; it may be raised to the engine's least. id 0: one is chosen.
    * Errors: `leaseExists`, `leaseTtlTooLarge` (beyond MAX_LEASE_TTL_S).
    */

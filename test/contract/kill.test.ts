@@ -34,6 +34,9 @@ const kills = fc.sample(
   { seed: SEED, numRuns: KILLS },
 );
 
+/** Every so many rounds the process defragments all the time. */
+const DEFRAGMENTS_EVERY = 3;
+
 /** What a process has told before the time runs: that it compacted now and then, where it has something to compact. */
 function lineBefore(round: number, acknowledged: Acknowledged): RegExp {
   const compacts = acknowledged.seen > 1 && round % COMPACTED_EVERY === 0;
@@ -60,15 +63,17 @@ it(
     const follower = new Follower();
     let writes = 0;
     let watched = 0;
+    let defragmented = 0;
     for (const [round, kill] of kills.entries()) {
       const output = await runUntilKilled(
-        [built.directory, directory, `r${round}`, "load"],
+        [built.directory, directory, `r${round}`, round % DEFRAGMENTS_EVERY === 1 ? "defragment" : "load"],
         kill,
         lineBefore(round, acknowledged),
       );
       acknowledged.note(output);
       writes += acknowledged.writes.size;
       watched += acknowledged.watched.size;
+      defragmented += output.match(/^defragmented$/gm)?.length ?? 0;
       const engine = await openLmdbEngine({ directory, clock: systemClock });
       try {
         await follower.follow(engine, acknowledged);
@@ -79,7 +84,10 @@ it(
     expect(acknowledged.compactRevision, "some kills met a compacted store").toBeGreaterThan(1);
     expect(writes, "the kills met a working store").toBeGreaterThan(KILLS);
     expect(watched, "the kills met working watchers").toBeGreaterThan(KILLS);
-    console.info(`${KILLS} kills, ${writes} acknowledged transactions, ${watched} revisions shown to watchers`);
+    expect(defragmented, "some kills met a store that was defragmented").toBeGreaterThan(0);
+    console.info(
+      `${KILLS} kills, ${defragmented} defragmentations, ${writes} acknowledged transactions, ${watched} revisions shown to watchers`,
+    );
     await rm(directory, { recursive: true });
   },
   TIMEOUT_MS,

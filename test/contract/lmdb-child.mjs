@@ -1,5 +1,5 @@
 // A process that owns a data directory, for tests that kill it or cut its power:
-//   node lmdb-child.mjs <built src> <directory> <name> [load | churn <transactions>]
+//   node lmdb-child.mjs <built src> <directory> <name> [load | defragment | churn <transactions>]
 // It writes a line for everything that was acknowledged, before it goes on:
 //   open <revision>              the engine is open
 //   wrote <revision> <writes>    a transaction: key=value, or key alone for a deletion, joined by commas
@@ -7,8 +7,10 @@
 //   lease <id>                   a lease was granted
 //   compacted <revision>         a compaction was accepted
 //   saw <revision>               a reader was shown this revision
-// With `load` it writes from many callers at once until it dies; with `churn` from a few, compacting as it goes, and kills
-// itself in the middle of it after so many transactions; else it waits. Plain JavaScript, for Node 20.
+//   defragmented                 the file was exchanged for a smaller one
+// With `load` it writes from many callers at once until it dies, with `defragment` it also defragments without pause; with
+// `churn` it writes from a few, compacting and defragmenting as it goes, and kills itself in the middle of it after so many
+// transactions; else it waits. Plain JavaScript, for Node 20.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -21,6 +23,8 @@ const CHURN = { callers: 6, padBytes: 1500 };
 const COMPACT_AT = 3;
 /** How often churn compacts, in transactions of the first caller, and how many revisions it keeps. */
 const CHURN_COMPACTS_EVERY = 8;
+/** How often churn defragments, in transactions of the first caller. */
+const CHURN_DEFRAGMENTS_EVERY = 16;
 const CHURN_KEEPS = 30;
 
 const [built = "", directory = "", run = "", mode = "hold", transactions = "0"] = process.argv.slice(2);
@@ -64,7 +68,7 @@ function writesOf(caller, count) {
 async function load(engine, caller, openRevision) {
   for (let count = 0; ; count++) {
     const writes = writesOf(caller, count);
-    const revision = await commit(engine, writes, mode === "load" && caller % IN_PIECES_EVERY === 1);
+    const revision = await commit(engine, writes, mode !== "churn" && caller % IN_PIECES_EVERY === 1);
     if (revision === undefined) {
       continue;
     }
@@ -75,6 +79,9 @@ async function load(engine, caller, openRevision) {
     }
     if (caller === 0) {
       await compact(engine, compactTo({ count, revision, openRevision }));
+      if (mode === "churn" && count % CHURN_DEFRAGMENTS_EVERY === 0) {
+        await defragment(engine);
+      }
     }
   }
 }
@@ -118,6 +125,23 @@ async function compact(engine, revision) {
   }
 }
 
+async function defragment(engine) {
+  try {
+    await engine.defragment();
+    tell("defragmented");
+  } catch (error) {
+    if (mode !== "churn" || error.code !== "storeUnavailable") {
+      throw error;
+    }
+  }
+}
+
+async function keepDefragmenting(engine) {
+  while (mode === "defragment") {
+    await defragment(engine);
+  }
+}
+
 /** Shows all that happens to a watcher, revision by revision. */
 async function watch(engine) {
   for await (const message of engine.watch({ key: Buffer.alloc(0), end: null })) {
@@ -155,7 +179,7 @@ async function read(engine) {
 
 try {
   // Under load some transactions go in pieces, so that kills meet unfinished ones.
-  const pieces = mode === "load" ? { writeSlice: { ms: 0, unitsPerLook: 1 } } : {};
+  const pieces = mode === "load" || mode === "defragment" ? { writeSlice: { ms: 0, unitsPerLook: 1 } } : {};
   const engine = await openLmdbEngine({ directory, clock: systemClock, ...pieces });
   const { revision } = await engine.status();
   tell(`open ${revision}`);
@@ -163,7 +187,7 @@ try {
     const { id } = await engine.grantLease({ id: 0n, ttl: 100_000 });
     tell(`lease ${id}`);
     const callers = Array.from({ length: CALLERS }, (_, caller) => load(engine, caller, revision));
-    await Promise.all([...callers, watch(engine), read(engine)]);
+    await Promise.all([...callers, watch(engine), read(engine), keepDefragmenting(engine)]);
   }
   // Nothing else keeps the process alive, and it must live until it is killed.
   setInterval(() => {}, 1_000_000);

@@ -1,15 +1,18 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFailed, onTestFinished } from "vitest";
 import { startProcess } from "../support/processes.ts";
 import { until } from "../support/until.ts";
+import { V3Client } from "../support/v3-client.ts";
 import { describeWithStrace, type Strace } from "../support/with-strace.ts";
 import { Ledger, ServedMuster } from "./served-muster.ts";
 
 const RECOVERY_TIMEOUT_MS = 10_000;
 const TIMEOUT_MS = 60_000;
 const ROUNDS = 12;
+/** gRPC's. */
+const UNAVAILABLE = 14;
 
 /** A muster whose disk fails from the first call on that matches, until the answer is called. */
 async function failing({ strace, env }: Strace, muster: ServedMuster, inject: string): Promise<() => Promise<void>> {
@@ -111,6 +114,33 @@ await describeWithStrace("muster serve on a disk that fails under it", (strace) 
       await using again = await start(directory);
       await ledger.expectKept(again);
       await expectWrites(ledger, again);
+    },
+    TIMEOUT_MS,
+  );
+
+  it.each(["rename,renameat,renameat2:error=EIO", "fsync:error=EIO"])(
+    "while it is to defragment (%s): says so, goes on as it was, and does it when the disk is well",
+    async (inject) => {
+      const directory = await newDirectory();
+      const ledger = new Ledger();
+      {
+        await using muster = await start(directory);
+        await expectWrites(ledger, muster);
+        using client = new V3Client(new URL(muster.clientUrl).host);
+        const mend = await failing(strace, muster, inject);
+        expect(await client.call("Maintenance/Defragment", {})).toMatchObject({
+          code: UNAVAILABLE,
+          details: expect.stringMatching(/Make the data directory/),
+        });
+        await expectWrites(ledger, muster);
+        await mend();
+        expect((await readdir(directory)).filter((name) => name.startsWith("snapshot-"))).toEqual([]);
+        expect(await client.call("Maintenance/Defragment", {})).toMatchObject({ ok: true });
+        await expectWrites(ledger, muster);
+        await ledger.expectKept(muster);
+      }
+      await using again = await start(directory);
+      await ledger.expectKept(again);
     },
     TIMEOUT_MS,
   );

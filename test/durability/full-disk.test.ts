@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { expect, it, onTestFailed } from "vitest";
 import { until } from "../support/until.ts";
+import { V3Client } from "../support/v3-client.ts";
 import { type Answer, expectNoStart, Ledger, ServedMuster } from "./served-muster.ts";
 import { SmallDisk, whyNoMount } from "./small-disk.ts";
 
@@ -11,6 +12,12 @@ const VALUE_BYTES = 3000;
 const MOST_WRITES = 500;
 /** Room for the first files of a store, but not for all of them. */
 const SOME_BYTES = 16_384;
+/** What is in the store that is to be defragmented, and room for the beginning of its copy. */
+const DEFRAGMENTED_WRITES = 20;
+const LARGE_VALUE_BYTES = 10_000;
+const ROOM_FOR_SOME_BYTES = 131_072;
+/** gRPC's. */
+const UNAVAILABLE = 14;
 const TIMEOUT_MS = 90_000;
 
 /** Writes until all three kinds of write are refused in one round, and gives that round's answers. */
@@ -87,6 +94,34 @@ it.skipIf(why !== undefined)(
     await untilWell(muster);
     expect((await ledger.write(muster)).map(({ status }) => status)).toEqual([200, 201, 201]);
     await ledger.expectKept(muster);
+  },
+  TIMEOUT_MS,
+);
+
+it.skipIf(why !== undefined)(
+  `muster serve that is to defragment without room for it: says so, leaves no copy, goes on, and does it when there is room${why === undefined ? "" : `: skipped: ${why}`}`,
+  async () => {
+    await using disk = await SmallDisk.mount(DISK_MIB);
+    const ledger = new Ledger();
+    await using muster = await start(disk);
+    for (let count = 0; count < DEFRAGMENTED_WRITES; count++) {
+      await ledger.write(muster, LARGE_VALUE_BYTES);
+    }
+    await disk.fill();
+    await disk.freeSome(ROOM_FOR_SOME_BYTES);
+    using client = new V3Client(new URL(muster.clientUrl).host);
+    expect(await client.call("Maintenance/Defragment", {})).toMatchObject({
+      code: UNAVAILABLE,
+      details: expect.stringMatching(/Make the data directory .* writable: .*No space left on device/),
+    });
+    expect((await disk.names("data")).filter((name) => name.startsWith("snapshot-"))).toEqual([]);
+    await ledger.expectKept(muster);
+    await disk.free();
+    await untilWell(muster);
+    expect((await ledger.write(muster)).map(({ status }) => status)).toEqual([200, 201, 201]);
+    expect(await client.call("Maintenance/Defragment", {})).toMatchObject({ ok: true });
+    await ledger.expectKept(muster);
+    expect((await ledger.write(muster)).map(({ status }) => status)).toEqual([200, 201, 201]);
   },
   TIMEOUT_MS,
 );

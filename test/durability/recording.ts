@@ -187,6 +187,7 @@ function isTold(call: Call): boolean {
 
 /** What the process had written to its parent. */
 function toldBy(moments: readonly Moment[]): string {
-  const told = moments.filter(({ half, call }) => half === "entered" && isTold(call));
+  // A full pipe refuses a write, which is then tried again.
+  const told = moments.filter(({ half, call }) => half === "entered" && isTold(call) && call.result !== -1);
   return Buffer.concat(told.flatMap(({ call }) => strings(call))).toString();
 }

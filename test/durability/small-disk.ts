@@ -1,6 +1,6 @@
 /** A small disk of one's own: a tmpfs in a mount namespace of its own, which needs no root where users may have such. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -64,6 +64,11 @@ export class SmallDisk implements AsyncDisposable {
   async freeSome(bytes: number): Promise<void> {
     const { size } = await stat(this.#filler);
     await truncate(this.#filler, size - bytes);
+  }
+
+  /** What is in one of its directories. */
+  names(directory: string): Promise<readonly string[]> {
+    return readdir(this.#outside(directory));
   }
 
   /** Removes one of its files. */

@@ -205,10 +205,21 @@ export class TracedFiles {
     if (from === undefined && to === undefined) {
       return undefined;
     }
-    if (from === undefined || to === undefined || dirname(from) !== dirname(to)) {
-      throw new Error("teach the model of the disk to rename from one directory into another");
+    if (from === undefined || to === undefined) {
+      throw new Error("teach the model of the disk to rename into the directory that is traced, or out of it");
     }
-    return (result) => void (result === 0 && this.#parent(from).rename(basename(from), basename(to)));
+    return (result) => void (result === 0 && this.#renamed(from, to));
+  }
+
+  /** From one directory into another: each may reach the disk without the other. */
+  #renamed(from: string, to: string): void {
+    const node = this.#find(from);
+    if (dirname(from) === dirname(to)) {
+      this.#parent(from).rename(basename(from), basename(to));
+    } else if (node !== undefined) {
+      this.#parent(to).add(basename(to), node);
+      this.#parent(from).remove(basename(from));
+    }
   }
 
   /** The path that a call names, below the root, or undefined where it is elsewhere. */

@@ -73,7 +73,7 @@ describe("openLmdbEngine: what is durable when", () => {
     await openAndClose();
     seen.calls = [];
     await openAndClose();
-    expect(seen.calls).toEqual(["sync data.mdb"]);
+    expect(seen.calls).toEqual(["sync data.mdb", "sync data"]);
   });
 
   it("makes a store also below a directory that it may not read", async () => {

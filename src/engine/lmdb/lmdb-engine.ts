@@ -21,6 +21,8 @@ import { checkKeyRange, checkRange, checkTxn, checkWhole, isReadOnly } from "../
 import { WatchHub } from "../watch-hub.ts";
 import { corrupt, DataDirectory } from "./data-directory.ts";
 import { LmdbCompactor } from "./lmdb-compactor.ts";
+import { removeUnfinished } from "./lmdb-copy.ts";
+import { defragment } from "./lmdb-defragment.ts";
 import { diskUse } from "./lmdb-disk-use.ts";
 import { LmdbHistory } from "./lmdb-history.ts";
 import { LmdbLeases, randomLeaseId } from "./lmdb-leases.ts";
@@ -29,7 +31,7 @@ import { RangeRead, type SlicedRead } from "./lmdb-range.ts";
 import { checkRevision, compacted } from "./lmdb-refusals.ts";
 import { EMPTY_STATE, encodeState, PROBE_KEY, STATE_KEY, type State } from "./lmdb-schema.ts";
 import { newestOf, readState } from "./lmdb-snapshot.ts";
-import { removeUnfinished, takeSnapshot } from "./lmdb-snapshot-file.ts";
+import { takeSnapshot } from "./lmdb-snapshot-file.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { applyShortTxn, applyTxn, isShort } from "./lmdb-txn.ts";
 import { TxnRead } from "./lmdb-txn-read.ts";
@@ -98,6 +100,7 @@ class LmdbEngine implements Engine {
   readonly #compactor: LmdbCompactor;
   readonly #leases: LmdbLeases;
   #closing: Promise<void> | undefined;
+  #defragmenting: Promise<void> | undefined;
 
   constructor(options: LmdbEngineOptions & { readonly log: Log }, directory: DataDirectory, store: LmdbStore) {
     const monotonic = () => options.clock.monotonic();
@@ -188,6 +191,15 @@ class LmdbEngine implements Engine {
   async snapshot(): Promise<Snapshot> {
     this.#mustBeOpen();
     return takeSnapshot(this.#store, this.#directory.path);
+  }
+
+  async defragment(): Promise<void> {
+    this.#mustBeOpen();
+    const work = () => defragment(this.#store, this.#directory.path);
+    this.#defragmenting ??= this.#writer.submitAlone(work).finally(() => {
+      this.#defragmenting = undefined;
+    });
+    return await this.#defragmenting;
   }
 
   async grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {
@@ -297,6 +309,7 @@ class LmdbEngine implements Engine {
       let done = false;
       while (!done) {
         await turns.next();
+        await this.#store.ready();
         done = read.slice(this.#tables, revision, this.#timeUp(READ_SLICE_MS));
       }
     } finally {

@@ -53,18 +53,24 @@ export async function openRoot(options: OpenOptions): Promise<Opened> {
 
 /**
  * Makes what an earlier process wrote durable, if it died before it could: LMDB takes what the file shows for committed,
- * and readers would be told of what a power failure may yet take back.
+ * and readers would be told of what a power failure may yet take back. The directory too: the file may have taken the
+ * place of another one, which would be back after a power failure, without what was written since.
  */
 export async function syncData(directory: string): Promise<void> {
   const path = join(directory, DATA_FILE);
   if (existsSync(path)) {
-    const fd = openSync(path, "r+");
-    try {
-      // Not at once: a sick disk takes long, and where this is opened anew others are being served.
-      await promisify(fsync)(fd);
-    } finally {
-      closeSync(fd);
-    }
+    await sync(path, "r+");
+    await sync(directory, "r");
+  }
+}
+
+/** Not at once: a sick disk takes long, and where LMDB is opened anew others are being served. */
+async function sync(path: string, flags: string): Promise<void> {
+  const fd = openSync(path, flags);
+  try {
+    await promisify(fsync)(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

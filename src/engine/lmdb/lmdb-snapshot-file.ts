@@ -4,45 +4,26 @@
  * process that dies leaves nothing; streaming LMDB's pages themselves would keep its readers' snapshot for as long as a
  * slow client takes, and no page could be used again meanwhile.
  */
-import { mkdtemp, open, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { open } from "node:fs/promises";
 import { SNAPSHOT_PIECE_BYTES } from "../../base/limits.ts";
 import type { Snapshot } from "../engine.ts";
-import { DATA_FILE, storeUnavailable } from "./lmdb-open.ts";
+import { withCopy, within } from "./lmdb-copy.ts";
 import { FORMAT_NAME, FORMAT_VERSION } from "./lmdb-schema.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
 
 /** A multiple of 512, as LMDB's pages are: etcdctl takes the length of what it saves for a sign that a checksum follows. */
 export const SNAPSHOT_HEADER_BYTES = 512;
 
-/** Begins the name of the directory that LMDB copies into. */
-const UNFINISHED = "snapshot-";
-
-/** Copies the store, within its directory: elsewhere may be less room, or others who may read it. */
-export async function takeSnapshot(store: LmdbStore, directory: string): Promise<Snapshot> {
-  const place = await within(directory, () => mkdtemp(join(directory, UNFINISHED)));
-  try {
-    await store.copyInto(place);
-    const file = await within(directory, () => open(join(place, DATA_FILE)));
-    const { size } = await within(directory, () => file.stat());
+/** Copies the store. Error: `storeUnavailable`, also where the disk has no room for the copy. */
+export function takeSnapshot(store: LmdbStore, directory: string): Promise<Snapshot> {
+  return withCopy({ store, directory }, async (copy) => {
+    const file = await open(copy);
+    const { size } = await file.stat();
     return {
       size: SNAPSHOT_HEADER_BYTES + size,
       read: () => pieces(file, directory),
       close: () => file.close(),
     };
-  } finally {
-    await within(directory, () => rm(place, { recursive: true, force: true }));
-  }
-}
-
-/** Removes what copies left behind whose process died meanwhile. */
-export async function removeUnfinished(directory: string): Promise<void> {
-  await within(directory, async () => {
-    for (const name of await readdir(directory)) {
-      if (name.startsWith(UNFINISHED)) {
-        await rm(join(directory, name), { recursive: true, force: true });
-      }
-    }
   });
 }
 
@@ -61,13 +42,5 @@ async function* pieces(file: Awaited<ReturnType<typeof open>>, directory: string
     if (bytesRead === 0) return;
     position += bytesRead;
     yield buffer.subarray(0, bytesRead);
-  }
-}
-
-async function within<T>(directory: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    throw storeUnavailable(directory, error);
   }
 }

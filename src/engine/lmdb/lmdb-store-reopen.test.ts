@@ -1,5 +1,8 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { MusterError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import { LmdbStore } from "./lmdb-store.ts";
@@ -51,6 +54,37 @@ beforeEach(() => {
 });
 
 const open = () => LmdbStore.open({ directory: "nowhere", isNew: true, log: silentLog });
+
+describe("LmdbStore.goOnWith", () => {
+  it("writes nothing to the old file once the new one has its name, though that cannot be synced, and reads on", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "muster-store-"));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    await writeFile(join(directory, "copy"), "new");
+    world.isReadable = true;
+    const store = await LmdbStore.open({ directory, isNew: true, log: silentLog });
+    const commit = vi.fn(() => Promise.resolve());
+    world.commit = commit;
+    world.sync = () => Promise.reject(new Error("EIO"));
+    await expect(store.goOnWith(join(directory, "copy"))).rejects.toMatchObject({ code: "storeUnavailable" });
+    expect(await readFile(join(directory, "data.mdb"), "utf8")).toBe("new");
+    await expect(store.write(() => {})).rejects.toMatchObject({ code: "storeUnavailable" });
+    expect(await store.read(() => "seen")).toBe("seen");
+    expect([commit.mock.calls.length, world.calls]).toEqual([0, ["open"]]);
+    world.sync = () => Promise.resolve();
+    await store.write(() => {});
+    expect([commit.mock.calls.length, world.calls]).toEqual([1, ["open", "close", "closed", "open"]]);
+    await store.close();
+  });
+
+  it("changes nothing where the new file cannot take the name", async () => {
+    const store = await open();
+    await expect(store.goOnWith("nowhere/copy")).rejects.toMatchObject({ code: "storeUnavailable" });
+    world.commit = () => Promise.resolve();
+    await store.write(() => {});
+    expect(world.calls).toEqual(["open"]);
+    await store.close();
+  });
+});
 
 describe("LmdbStore: after a failure that LMDB does not get over", () => {
   it("ready: waits until what failed is closed, then opens it once", async () => {

@@ -2,9 +2,12 @@
  * LMDB as the engine needs it: a write is applied whole or not at all, resolves when it is synced, and after the kind of
  * failure that LMDB itself does not get over it is opened anew.
  */
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import {
+  DATA_FILE,
   isSystemError,
   type Opened,
   type OpenOptions,
@@ -27,6 +30,8 @@ export class LmdbStore {
   #writing: Promise<void> = Promise.resolve();
   /** The copies under way. */
   #copying: Promise<void> = Promise.resolve();
+  /** The last exchange of the file, settled when it is done: a copy that began meanwhile would hold it up. */
+  #exchanging: Promise<void> = Promise.resolve();
   #closed = false;
   #fails = false;
   /** Why LMDB has to be opened anew before it is written to. */
@@ -112,6 +117,7 @@ export class LmdbStore {
    * write meanwhile. Error: `storeUnavailable`.
    */
   async copyInto(directory: string): Promise<void> {
+    await this.#exchanging;
     await this.ready();
     const copying = this.#mustBeOpen().root.backup(directory, true);
     // LMDB copies in a thread of its own, which goes on when nobody waits for it any more: LMDB must stay open for it.
@@ -122,6 +128,17 @@ export class LmdbStore {
     } catch (error) {
       throw storeUnavailable(directory, error);
     }
+  }
+
+  /**
+   * Puts a file with the same content, which must be durable, in the place of LMDB's own and goes on with it. Nobody may
+   * write until this is done. Error: `storeUnavailable`; where the name was there to be taken, all is as it was, else
+   * whoever writes or reads next tries again to go on with the new file.
+   */
+  goOnWith(file: string): Promise<void> {
+    const exchanged = this.#exchange(file);
+    this.#exchanging = exchanged.catch(() => {});
+    return exchanged;
   }
 
   async close(): Promise<void> {
@@ -159,6 +176,19 @@ export class LmdbStore {
       await this.#recover(thrown === undefined ? cause : thrown.error);
       throw thrown === undefined ? storeUnavailable(this.#options.directory, cause) : thrown.error;
     }
+  }
+
+  async #exchange(file: string): Promise<void> {
+    const { directory } = this.#options;
+    await this.#copying;
+    try {
+      await rename(file, join(directory, DATA_FILE));
+    } catch (error) {
+      throw storeUnavailable(directory, error);
+    }
+    // What is open has no name any more: nothing may be written to it, even if this goes no further.
+    this.#damage = new Error("the file that took the place of LMDB's could not be opened");
+    await this.#renew(this.#damage);
   }
 
   /** Says once that writes fail, and once that they do not any more. */

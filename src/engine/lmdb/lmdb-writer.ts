@@ -34,6 +34,7 @@ export class LmdbWriter {
   readonly #waiting: Step[] = [];
   readonly #aside: Aside[] = [];
   readonly #behind: Behind[] = [];
+  readonly #alone: (() => Promise<void>)[] = [];
   #underWay: UnderWay | undefined;
   #running: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -101,6 +102,26 @@ export class LmdbWriter {
     });
   }
 
+  /**
+   * Runs `work` when no step is under way; nothing is written until it is done. Errors: what it threw; `closed`, where
+   * the writer was closed before it was its turn.
+   */
+  submitAlone(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#mustBeOpen();
+      this.#alone.push(async () => {
+        try {
+          this.#mustBeOpen();
+          await work();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+      this.#running ??= this.#drain();
+    });
+  }
+
   /** Undoes what an unfinished write left, if there is such a thing, and tries again until it is done. */
   recover(): void {
     if (!this.#closed) {
@@ -131,7 +152,9 @@ export class LmdbWriter {
   async #drain(): Promise<void> {
     try {
       while (this.#hasWork()) {
-        await this.#commit();
+        // A step under way has kept what it saw of the tables.
+        const alone = this.#underWay === undefined ? this.#alone.shift() : undefined;
+        await (alone === undefined ? this.#commit() : alone());
       }
     } finally {
       // In the same turn as the last look at who waits: a step that comes now starts its own round.
@@ -141,7 +164,7 @@ export class LmdbWriter {
 
   /** What is to be undone need not be while the store closes: the next to open it does it. */
   #hasWork(): boolean {
-    const asked = [this.#waiting, this.#aside, this.#behind].some(({ length }) => length > 0);
+    const asked = [this.#waiting, this.#aside, this.#behind, this.#alone].some(({ length }) => length > 0);
     return asked || this.#underWay !== undefined || (this.#rollingBack && !this.#closed);
   }
 

@@ -21,7 +21,7 @@ import { SnapshotStreams } from "./snapshot-stream.ts";
 
 export interface MaintenanceOptions {
   readonly headers: Headers;
-  readonly engine: Pick<Engine, "diskUse" | "snapshot">;
+  readonly engine: Pick<Engine, "diskUse" | "snapshot" | "defragment">;
   /** All keys of clients, as they are stored. */
   readonly keyspace: Pick<Keyspace, "range" | "status">;
   readonly probe: Pick<HealthProbe, "check">;
@@ -30,9 +30,7 @@ export interface MaintenanceOptions {
 /** etcd's answer for "never compacted". */
 const NEVER_COMPACTED = -1;
 
-const NO_DEFRAGMENTATION =
-  "Leave out defragmentation: Muster's store uses free pages again by itself, and its file never shrinks; " +
-  "to get a smaller one, save a snapshot and restore it";
+const NO_FILE = "Leave out defragmentation: this store keeps no file of its own";
 
 const NO_ALARMS = "Leave alarms to etcd: Muster has no quota and raises none; /health tells whether it can write";
 
@@ -58,7 +56,9 @@ export function maintenanceService(options: MaintenanceOptions): Service {
       },
       snapshot: (_request, call) => snapshots.stream((response) => call.send(response)),
       defragment: async () => {
-        throw new GrpcError(Status.UNIMPLEMENTED, NO_DEFRAGMENTATION);
+        if (options.engine.defragment === undefined) throw new GrpcError(Status.UNIMPLEMENTED, NO_FILE);
+        await options.engine.defragment();
+        return { header: undefined };
       },
       // The one member leads already; there is nobody else.
       moveLeader: async ({ targetID }) => {
