@@ -10,20 +10,14 @@ import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { CACHE, isExecutable, onPath } from "./debian-packages.mjs";
+import { CACHE, isExecutable } from "./debian-packages.mjs";
+import { goAtLeast, goEnvironment, NO_GO, NoGo } from "./go.mjs";
 
 const run = promisify(execFile);
 const BUILD_TIMEOUT_MS = 15 * 60_000;
-const NO_GO = 3;
 
 const LINES = ["3.6", "3.7"];
 const PROGRAMS = { etcd: "go.etcd.io/etcd/server/v3", etcdctl: "go.etcd.io/etcd/etcdctl/v3" };
-
-/** Go's own settings of this machine, less those that would make a build another one. */
-const environment = { ...process.env, GOTOOLCHAIN: "local", GOFLAGS: "-buildvcs=false", GOWORK: "off" };
-
-/** No Go, or too old a one: tests are skipped then. */
-class NoGo extends Error {}
 
 /** @param {string} directory */
 async function readModule(directory) {
@@ -34,21 +28,6 @@ async function readModule(directory) {
     throw new Error(`name a Go version and ${PROGRAMS.etcd} in ${join(directory, "go.mod")}: one is missing`);
   }
   return { go, version };
-}
-
-/** @param {string} wanted */
-async function goAtLeast(wanted) {
-  const go = await onPath("go");
-  if (go === undefined) {
-    throw new NoGo(`no Go on PATH: etcd's modules want ${wanted} or newer`);
-  }
-  const { stdout } = await run(go, ["env", "GOVERSION"], { env: environment });
-  const there = /^go(\d+)\.(\d+)/.exec(stdout.trim());
-  const [major = 0, minor = 0] = wanted.split(".").map(Number);
-  if (there === null || Number(there[1]) < major || (Number(there[1]) === major && Number(there[2]) < minor)) {
-    throw new NoGo(`${go} is ${stdout.trim()}: etcd's modules want ${wanted} or newer`);
-  }
-  return go;
 }
 
 /**
@@ -63,7 +42,7 @@ async function build({ go, module, directory }) {
       const target = join(fresh, name);
       await run(go, ["build", "-trimpath", "-ldflags=-s -w", "-o", target, path], {
         cwd: module,
-        env: environment,
+        env: goEnvironment,
         timeout: BUILD_TIMEOUT_MS,
       });
     }

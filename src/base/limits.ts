@@ -69,6 +69,12 @@ export const REGISTRY_TXN_ATTEMPTS = 64;
  */
 export const REFUSED_WATCH_MS = 1_000;
 
+/**
+ * Watches that a stream on the public listener may ask for as long as it lasts. A node has one, and asks for another
+ * when that breaks; each takes about 5 KB, and anybody may ask.
+ */
+export const MAX_PUBLIC_STREAM_WATCHES = 256;
+
 /** The longest time between two looks at expired tokens, in ms: how late one may go when the machine slept. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
 
@@ -105,14 +111,32 @@ export const HTTP2_STREAM_WINDOW_BYTES = 256 * 1024;
 /** What a client may send on one HTTP/2 connection, in bytes, before anybody reads it. */
 export const HTTP2_CONNECTION_WINDOW_BYTES = 1024 * 1024;
 
+/** Calls of one HTTP/2 connection that may be reset at once; Node 20 has 1,000 and cannot be told otherwise. */
+export const HTTP2_RESET_BURST = 10_000;
+
+/** Calls of one HTTP/2 connection that may be reset each second, beyond HTTP2_RESET_BURST; Node 20 has 33. */
+export const HTTP2_RESETS_PER_SECOND = 1_000;
+
 /** Node's own bound on the memory of one HTTP/2 connection, in MB; where it is reached, further calls are refused. */
 export const HTTP2_SESSION_MEMORY_MB = 256;
+
+/** What the calls of one HTTP/2 connection may make Muster keep, in bytes: unfinished requests and unread answers. */
+export const MAX_CONNECTION_KEPT_BYTES = 256 * 1024 * 1024;
+
+/** What a call may keep without being counted, in bytes: MAX_STREAMS_PER_CONNECTION of them keep 64 MiB. */
+export const UNCOUNTED_CALL_BYTES = 16 * 1024;
 
 /** How long a TLS handshake may take. */
 export const TLS_HANDSHAKE_MS = 20_000;
 
-/** All headers of a request together. */
+/** URL and headers of a request on the public listener together, in bytes; and a call's headers. */
 export const MAX_HEADER_BYTES = 16_384;
+
+/**
+ * URL and headers of a request on the client listener together, in bytes. Go's default is 1 MiB, but whoever opens
+ * DEFAULT_MAX_CONNECTIONS and ends no request makes Muster keep so much for each: that is 640 MiB here.
+ */
+export const MAX_CLIENT_HEADER_BYTES = 65_536;
 
 /** Header lines of a request. */
 export const MAX_HEADERS = 100;
@@ -180,6 +204,9 @@ export const TREE_EXACT_NAME_ATTEMPTS = 8;
 /** Directories of which it is remembered what was found there, so that creating a file need not read them. About 300 bytes each. */
 export const MAX_KNOWN_DIRECTORIES = 16_384;
 
+/** Files that only v3 wrote of which it is remembered that they have no side record. About 150 bytes each, and its path. */
+export const MAX_KNOWN_BARE_FILES = 32_768;
+
 /** Nodes whose latest reading is kept, so that the next one need not read it. */
 export const MAX_TREE_READINGS = 1_024;
 
@@ -199,10 +226,13 @@ export const TREE_UNTOUCHED_LOOKS = 512;
 export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
 
 /**
- * Due nodes that one turn of the v2 sweeper reads, and lets go side by side. Stale ones among them go in one transaction:
- * no more than MAX_TXN_OPERATIONS.
+ * Due nodes that one turn of the v2 sweeper reads, and lets go side by side; as many again may be on their way to the
+ * disk meanwhile. At most MAX_TXN_OPERATIONS, as so many stale ones go in one transaction.
  */
 export const TREE_SWEEP_BATCH = 128;
+
+/** Stale entries of the v2 expiry index that go along with a node that expires: what it takes itself must fit beside them. */
+export const STALE_EXPIRIES_PER_WRITE = 64;
 
 /** The longest that the v2 sweeper sleeps while some node is to go: timers stand still while the machine sleeps. */
 export const TREE_SWEEP_LONGEST_SLEEP_MS = 500;

@@ -5,14 +5,16 @@ import { Status } from "./status.ts";
 export const FRAME_HEADER_BYTES = 5;
 
 const NOTHING = Buffer.alloc(0);
+/** Never added to. */
+const NONE: Buffer[] = [];
 
 /** Takes the bytes of one request as they come, in pieces of any size, and gives whole messages. */
 export class FrameReader {
   readonly #maxMessageBytes: number;
   #chunk: Buffer = NOTHING;
   #at = 0;
-  /** Chunks that make up an unfinished frame, and their bytes together. */
-  #waiting: Buffer[] = [];
+  /** Chunks that make up an unfinished frame, and their bytes together. Few calls have any. */
+  #waiting: Buffer[] = NONE;
   #waitingBytes = 0;
   /** How many bytes the unfinished frame has in all; 0 as long as that is not known. */
   #wantedBytes = 0;
@@ -24,6 +26,11 @@ export class FrameReader {
   /** Whether the bytes so far end in the middle of a message. */
   get isWithinMessage(): boolean {
     return this.#waitingBytes + this.#chunk.length - this.#at > 0;
+  }
+
+  /** How many bytes of an unfinished message are kept. */
+  get unfinishedBytes(): number {
+    return this.#waitingBytes;
   }
 
   /** Takes further bytes. All messages of those before must have been fetched. */
@@ -52,8 +59,15 @@ export class FrameReader {
     this.#check(this.#chunk[this.#at] ?? 0, length);
     if (left < FRAME_HEADER_BYTES + length) return this.#wait(FRAME_HEADER_BYTES + length);
     const begin = this.#at + FRAME_HEADER_BYTES;
-    this.#at = begin + length;
-    return this.#chunk.subarray(begin, this.#at);
+    const message = this.#chunk.subarray(begin, begin + length);
+    if (begin + length === this.#chunk.length) {
+      // The stream outlives its call by a while: it need not keep what came by it.
+      this.#chunk = NOTHING;
+      this.#at = 0;
+    } else {
+      this.#at = begin + length;
+    }
+    return message;
   }
 
   #check(compressed: number, length: number): void {

@@ -1,7 +1,9 @@
 import { compressionAlgorithms, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
+import { deferred } from "../../test/support/deferred.ts";
 import { GrpcClient } from "../../test/support/grpc-client.ts";
 import { type GrpcStage, STAGE_MAX_MESSAGE_BYTES, startGrpcStage } from "../../test/support/grpc-stage.ts";
+import { createLog } from "../base/log.ts";
 import { KVDefinition, PutRequest, type PutResponse } from "../proto/etcdserverpb.ts";
 import { type Call, EncodedMessage } from "./call.ts";
 import { GrpcError } from "./grpc-error.ts";
@@ -109,6 +111,15 @@ describe("GrpcServer: single calls", () => {
     const calls = numbers.map((n) => client.unary(PUT, PutRequest.fromPartial({ key: Buffer.from(`${n}`) })));
     expect((await Promise.all(calls)).map(({ header }) => header?.revision)).toEqual(numbers);
   });
+});
+
+test("GrpcServer: at level debug each call is a line in the log, with its status", async () => {
+  const logged = deferred<string>();
+  const log = createLog({ level: "debug", format: "json", destination: { write: logged.resolve } });
+  stage = await startGrpcStage([put(() => Promise.reject(new GrpcError(Status.NOT_FOUND, "no")))], { log });
+  await stage.call([Buffer.alloc(5)]);
+  const line: unknown = JSON.parse(await logged.promise);
+  expect(line).toMatchObject({ method: "/etcdserverpb.KV/Put", status: "5", peer: "127.0.0.1" });
 });
 
 describe("GrpcServer: what is no call", () => {

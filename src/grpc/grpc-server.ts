@@ -30,9 +30,11 @@ export class GrpcServer {
   #slow: ReadonlySet<ServerCall> = new Set();
   #sweep: NodeJS.Timeout | undefined;
   #isStopping = false;
+  readonly #logsCalls: boolean;
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
+    this.#logsCalls = options.log.isLevelEnabled("debug");
     this.maxMessageBytes = options.maxMessageBytes;
     this.#methods = new Map(options.services.flatMap(({ methods }) => methods.map((method) => [method.path, method])));
     this.#services = new Set(options.services.map(({ name }) => name));
@@ -56,6 +58,7 @@ export class GrpcServer {
     }
     const call = new ServerCall({ stream, headers, method, host: this, origin });
     this.#open.add(call);
+    if (this.#logsCalls) this.#logWhenDone(stream, call);
     this.#sweep ??= setInterval(() => this.#endSlow(), REQUEST_DEADLINE_MS).unref();
     call.run();
   }
@@ -83,6 +86,16 @@ export class GrpcServer {
   #endSlow(): void {
     for (const call of this.#slow) if (this.#open.has(call)) call.endIfSlow();
     this.#slow = new Set(this.#open);
+  }
+
+  #logWhenDone(stream: ServerHttp2Stream, call: ServerCall): void {
+    const begun = performance.now();
+    const { address } = call.peer;
+    stream.once("close", () => {
+      const ms = Math.round((performance.now() - begun) * 10) / 10;
+      const fields = { method: call.path, status: call.status ?? "client gone", ms, peer: address };
+      this.#options.log.debug(fields, "call");
+    });
   }
 
   #refusal(headers: IncomingHttpHeaders): GrpcError | undefined {

@@ -4,6 +4,9 @@ import type { Codec } from "./service.ts";
 /** How many requests wait for the handler before the client is kept from sending more. */
 const MOST_WAITING = 16;
 
+/** How many bytes of them. */
+const MOST_WAITING_BYTES = 256 * 1024;
+
 /** What the queue asks of the stream that feeds it. */
 export interface Feed {
   pause(): void;
@@ -19,6 +22,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   readonly #codec: Codec<unknown>;
   readonly #feed: Feed;
   #waiting: Buffer[] = [];
+  #waitingBytes = 0;
   #isPaused = false;
   #isOver = false;
   #failure: Error | undefined;
@@ -29,10 +33,17 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     this.#feed = feed;
   }
 
+  /** What waits for the handler, in bytes. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
   push(message: Buffer): void {
     if (this.#isOver) return;
     this.#waiting.push(message);
-    if (this.#waiting.length >= MOST_WAITING && !this.#isPaused) {
+    this.#waitingBytes += message.length;
+    const isFull = this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
+    if (isFull && !this.#isPaused) {
       this.#isPaused = true;
       this.#feed.pause();
     }
@@ -75,6 +86,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   }
 
   #taken(message: Buffer): unknown {
+    this.#waitingBytes -= message.length;
     if (this.#isPaused && this.#waiting.length === 0) this.#flow();
     this.#feed.onTaken(message.length);
     try {
@@ -87,6 +99,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   #drop(): void {
     this.#isOver = true;
     this.#waiting = [];
+    this.#waitingBytes = 0;
     if (this.#isPaused) this.#flow();
   }
 

@@ -1,8 +1,9 @@
 /** One call on a stream of HTTP/2: reads its requests, runs its handler, answers, and knows when it is over. */
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { NO_BYTES } from "../base/bytes.ts";
-import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
+import { REQUEST_DEADLINE_MS, UNCOUNTED_CALL_BYTES } from "../base/limits.ts";
 import type { CallPeer, StreamCall } from "./call.ts";
+import { CallLoad } from "./connection-load.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { framesOf } from "./frame-writer.ts";
 import { GrpcError } from "./grpc-error.ts";
@@ -47,6 +48,9 @@ export class ServerCall implements StreamCall<unknown> {
   readonly #host: CallHost;
   readonly #origin: CallOrigin;
   readonly #frames: FrameReader;
+  /** What is kept of its requests and of its answer; undefined as long as that is little. */
+  #received: CallLoad | undefined;
+  #unsent: CallLoad | undefined;
   /** Only of a method that takes a stream. */
   #requests: RequestQueue | undefined;
   #hasBegun = false;
@@ -55,7 +59,7 @@ export class ServerCall implements StreamCall<unknown> {
   #reason: GrpcError | undefined;
   #aborter: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #trailers: OutgoingHttpHeaders = OK_TRAILERS;
+  #trailers: OutgoingHttpHeaders | undefined;
   #drained: Drained | undefined;
 
   constructor({ stream, headers, method, host, origin }: ServerCallOptions) {
@@ -69,6 +73,12 @@ export class ServerCall implements StreamCall<unknown> {
 
   get path(): string {
     return this.#method.path;
+  }
+
+  /** The number of the status that was answered; undefined where none was, or not yet. */
+  get status(): string | undefined {
+    const status = this.#trailers?.["grpc-status"];
+    return typeof status === "string" ? status : undefined;
   }
 
   get peer(): CallPeer {
@@ -153,6 +163,7 @@ export class ServerCall implements StreamCall<unknown> {
       resume: () => void stream.resume(),
       onTaken: (bytes) => {
         this.requestBytes = bytes;
+        this.#countReceived();
       },
       refuse: undecodable,
     });
@@ -163,9 +174,23 @@ export class ServerCall implements StreamCall<unknown> {
     try {
       this.#frames.push(chunk);
       for (let message = this.#frames.next(); message !== undefined; message = this.#frames.next()) this.#take(message);
+      this.#countReceived();
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #countReceived(): void {
+    const bytes = this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
+    if (bytes > UNCOUNTED_CALL_BYTES) this.#received ??= new CallLoad(this.#stream);
+    this.#received?.set(bytes);
+  }
+
+  #countUnsent(frames: readonly Uint8Array[]): void {
+    let bytes = 0;
+    for (const { length } of frames) bytes += length;
+    if (bytes > UNCOUNTED_CALL_BYTES) this.#unsent ??= new CallLoad(this.#stream);
+    this.#unsent?.add(bytes);
   }
 
   #onEnd(): void {
@@ -214,16 +239,19 @@ export class ServerCall implements StreamCall<unknown> {
 
   /** Whether there is room for more. */
   #write(response: unknown): boolean {
-    return this.#stream.write(this.#writeAllButLast(response));
+    const hasRoom = this.#stream.write(this.#writeAllButLast(response));
+    if (hasRoom) this.#unsent?.set(0);
+    return hasRoom;
   }
 
   /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
   #writeAllButLast(response: unknown): Uint8Array {
     const frames = framesOf(response, this.#method.responseType);
+    this.#countUnsent(frames);
     const stream = this.#stream;
     if (!stream.headersSent) {
       stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
-      stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers));
+      stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers ?? OK_TRAILERS));
     }
     for (let at = 0; at < frames.length - 1; at++) stream.write(frames[at]);
     return frames.at(-1) ?? NO_BYTES;
@@ -235,8 +263,8 @@ export class ServerCall implements StreamCall<unknown> {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     const stream = this.#stream;
     if (stream.destroyed || stream.closed) return;
+    this.#trailers = trailers;
     if (stream.headersSent) {
-      this.#trailers = trailers;
       stream.end(last);
     } else {
       stream.respond({ ...RESPONSE_HEADERS, ...trailers }, WITHOUT_BODY);
@@ -245,6 +273,8 @@ export class ServerCall implements StreamCall<unknown> {
 
   #onClose(): void {
     this.#host.forget(this);
+    this.#received?.set(0);
+    this.#unsent?.set(0);
     if (!this.#isOver) {
       this.#isOver = true;
       if (this.#timer !== undefined) clearTimeout(this.#timer);
@@ -265,6 +295,7 @@ export class ServerCall implements StreamCall<unknown> {
       reject = rejectPromise;
       this.#stream.once("drain", () => {
         this.#drained = undefined;
+        this.#unsent?.set(0);
         resolve();
       });
     });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp } from "../../test/support/raw-http.ts";
 import { faceOf, startTestService, type TestService } from "../../test/support/test-service.ts";
+import { MAX_CLIENT_HEADER_BYTES } from "../base/limits.ts";
 import type { Exchange } from "../faces/face.ts";
 
 const GET = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -35,6 +36,17 @@ describe("BrokenRequests", () => {
       /^HTTP\/1\.1 400 Bad Request\r\n[\s\S]*Connection: close\r\n\r\n400 Bad Request: Send requests of HTTP\/1\.1 \(.+\)\n$/,
     );
   });
+
+  test.each(["get", "FOO", "Put"])(
+    "BrokenRequests: a method that the parser does not know (%s) is 405",
+    async (method) => {
+      const url = await serve(answerPath);
+      const received = await rawHttp(url, GET + GET.replace("GET", method)).closed;
+      expect(received).toMatch(
+        /\r\n\r\nanswer to \/aHTTP\/1\.1 405 Method Not Allowed\r\n[\s\S]*\r\nAllow: HEAD,GET,PUT,/,
+      );
+    },
+  );
 
   test("BrokenRequests: requests before it are answered first, as if it had not come", async () => {
     const url = await serve(answerPath);
@@ -103,6 +115,15 @@ describe("BrokenRequests", () => {
     const url = await serve(answerPath);
     const received = await rawHttp(url, `${GET}GET / HTTP/1.1\r\nX: ${"x".repeat(100_000)}\r\n\r\n`).closed;
     expect(statuses(received)).toEqual(["200", "431"]);
-    expect(received).toContain("Send at most 16384 bytes of URL and headers");
+    expect(received).toContain(`Send at most ${MAX_CLIENT_HEADER_BYTES} bytes of URL and headers`);
+  });
+
+  test("BrokenRequests: clients may send more of headers than others may on the public listener", async () => {
+    const face = faceOf(answerPath);
+    running = await startTestService({ clientFaces: [face], publicFaces: [face] });
+    const { clientUrl, publicUrl } = running;
+    const long = `GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: ${"x".repeat(60_000)}\r\n\r\n`;
+    expect(statuses(await rawHttp(clientUrl, long).closed)).toEqual(["200"]);
+    expect(statuses(await rawHttp(publicUrl, long).closed)).toEqual(["431"]);
   });
 });

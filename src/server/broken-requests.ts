@@ -5,7 +5,7 @@
  */
 import { type RequestListener, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { LINGER_MS, MAX_HEADER_BYTES, PIPELINE_PATIENCE_MS } from "../base/limits.ts";
+import { LINGER_MS, PIPELINE_PATIENCE_MS } from "../base/limits.ts";
 
 type Request = Parameters<RequestListener>[0];
 type Response = Parameters<RequestListener>[1];
@@ -13,16 +13,26 @@ type Response = Parameters<RequestListener>[1];
 interface Refusal {
   readonly status: number;
   readonly whatToDo: string;
+  /** Header lines beside those that every refusal has. */
+  readonly headers?: readonly string[];
 }
+
+/** The methods that some path here knows; only those that the parser knows come to the face that could say which. */
+const ALLOW = "Allow: HEAD,GET,PUT,POST,DELETE";
 
 export class BrokenRequests {
   /** The response to the latest request of a connection: those before it are given earlier. */
   readonly #latest = new WeakMap<Duplex, Response>();
   readonly #refused = new WeakSet<Duplex>();
+  readonly #maxHeaderBytes: number;
+
+  constructor({ maxHeaderBytes }: { readonly maxHeaderBytes: number }) {
+    this.#maxHeaderBytes = maxHeaderBytes;
+  }
 
   /** Answers for what the server cannot read. */
   watch(server: Server): void {
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(socket, refusalOf(error)));
+    server.on("clientError", (error: ParseError, socket) => this.#refuse(socket, this.#refusalOf(error)));
     server.on("connect", (_request, socket) => this.#refuse(socket, { status: 405, whatToDo: "This is no proxy" }));
   }
 
@@ -40,6 +50,21 @@ export class BrokenRequests {
     else if (latest.writableFinished) socket.destroy();
     else refuseBehind(latest, { socket, refusal });
   }
+
+  #refusalOf(error: ParseError): Refusal {
+    switch (error.code) {
+      case "HPE_HEADER_OVERFLOW":
+        return { status: 431, whatToDo: `Send at most ${this.#maxHeaderBytes} bytes of URL and headers` };
+      case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+        return { status: 413, whatToDo: "Send no chunk extensions" };
+      case "ERR_HTTP_REQUEST_TIMEOUT":
+        return { status: 408, whatToDo: "Send the whole request sooner" };
+      case "HPE_INVALID_METHOD":
+        if (isRequestLine(error)) return { status: 405, whatToDo: "Send one of the methods allowed", headers: [ALLOW] };
+        break;
+    }
+    return { status: 400, whatToDo: `Send requests of HTTP/1.1 (${error.message})` };
+  }
 }
 
 function refuseBehind(latest: Response, { socket, refusal }: { socket: Duplex; refusal: Refusal }): void {
@@ -56,26 +81,27 @@ function refuseBehind(latest: Response, { socket, refusal }: { socket: Duplex; r
 }
 
 /** The connection is read on for a moment: closing it with something unread would take the answer back. */
-function end(socket: Duplex, { status, whatToDo }: Refusal): void {
+function end(socket: Duplex, { status, whatToDo, headers = [] }: Refusal): void {
   if (!socket.writable) {
     socket.destroy();
     return;
   }
   const title = `${status} ${STATUS_CODES[status] ?? ""}`;
-  const head = [`HTTP/1.1 ${title}`, "Content-Type: text/plain; charset=utf-8", "Connection: close"];
+  const head = [`HTTP/1.1 ${title}`, "Content-Type: text/plain; charset=utf-8", "Connection: close", ...headers];
   socket.end(`${[...head, "", `${title}: ${whatToDo}`].join("\r\n")}\n`);
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-function refusalOf({ code, message }: NodeJS.ErrnoException): Refusal {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return { status: 431, whatToDo: `Send at most ${MAX_HEADER_BYTES} bytes of URL and headers` };
-    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
-      return { status: 413, whatToDo: "Send no chunk extensions" };
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return { status: 408, whatToDo: "Send the whole request sooner" };
-    default:
-      return { status: 400, whatToDo: `Send requests of HTTP/1.1 (${message})` };
-  }
+/** What node:http adds to an error of its parser. */
+interface ParseError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  /** Where in it the parser stopped. */
+  readonly bytesParsed?: number;
+}
+
+/** Whether the parser stopped in what is a request line, but for its method. */
+function isRequestLine({ rawPacket, bytesParsed = 0 }: ParseError): boolean {
+  const text = rawPacket?.toString("latin1") ?? "";
+  const start = bytesParsed === 0 ? 0 : text.lastIndexOf("\n", bytesParsed - 1) + 1;
+  return /^[\w!#$%&'*+.^`|~-]+ \S+ HTTP\/1\.[01]\r?\n/.test(text.slice(start));
 }

@@ -88,7 +88,13 @@ export async function compose(options: {
         }),
         new OpsFace({ probe }),
       ],
-      publicServices: publicServices({ headers, registry, keyspace, log: log.child({ part: "discovery" }) }),
+      publicServices: publicServices({
+        headers,
+        registry,
+        keyspace,
+        log: log.child({ part: "discovery" }),
+        maxRequestBytes: config.maxRequestBytes,
+      }),
       publicRefusal: noDiscovery,
       clientServices: clientServices({
         headers,

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMusterError } from "../base/errors.ts";
 import { type ConfigSources, loadConfig } from "./config.ts";
@@ -16,6 +16,10 @@ function file(text: string): string {
   const path = join(directory, "muster.yaml");
   writeFileSync(path, text);
   return path;
+}
+
+function tlsFile(name: string): string {
+  return resolve(import.meta.dirname, "../../test/support/tls", name);
 }
 
 function load(sources: Partial<ConfigSources>) {
@@ -47,6 +51,7 @@ describe("loadConfig: values", () => {
       autoCompactionRevisions: 10_000,
       maxConnections: 10_000,
       maxRequestBytes: 1_572_864,
+      tls: undefined,
       logLevel: "info",
       logFormat: "auto",
     });
@@ -66,6 +71,8 @@ describe("loadConfig: values", () => {
       "auto-compaction-revisions": "5",
       "max-connections": "7",
       "max-request-bytes": "2048",
+      "tls-cert": tlsFile("cert.pem"),
+      "tls-key": tlsFile("key.pem"),
       "log-level": "debug",
       "log-format": "json",
     };
@@ -86,6 +93,7 @@ describe("loadConfig: values", () => {
       autoCompactionRevisions: 5,
       maxConnections: 7,
       maxRequestBytes: 2_048,
+      tls: { cert: readFileSync(tlsFile("cert.pem")), key: readFileSync(tlsFile("key.pem")) },
       logLevel: "debug",
       logFormat: "json",
     };

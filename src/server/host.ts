@@ -12,9 +12,17 @@ const MAX_NAME_LENGTH = 253;
 const NAME_AND_PORT = /^([a-z0-9](?:[a-z0-9_.-]*[a-z0-9.])?)(?::(\d{1,5}))?$/i;
 const ADDRESS_AND_PORT = /^\[([0-9a-f:.]+)\](?::(\d{1,5}))?$/i;
 
+/** What was read last: one request asks several times, and the next one nearly always names the same host. */
+let latest: { readonly text: string; readonly host: Host | undefined } | undefined;
+
 /** Reads `name[:port]`, `IPv4[:port]` or `[IPv6][:port]`; undefined for everything else (a path, user:password@, a zone). */
 export function parseHost(text: string | undefined): Host | undefined {
   if (text === undefined) return undefined;
+  if (latest?.text !== text) latest = { text, host: readHost(text) };
+  return latest.host;
+}
+
+function readHost(text: string): Host | undefined {
   const bracketed = text.startsWith("[");
   const [, given, port] = (bracketed ? ADDRESS_AND_PORT : NAME_AND_PORT).exec(text) ?? [];
   if (given === undefined || given.length > MAX_NAME_LENGTH || !isPort(port)) return undefined;

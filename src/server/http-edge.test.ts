@@ -49,6 +49,18 @@ describe("HttpEdge: the exchange", () => {
     expect(await mirrored([`GET ${target} HTTP/1.1`, "Host: a.example"])).toMatchObject(expected);
   });
 
+  test("HttpEdge: two Hosts are none: nobody knows which one a proxy before it went by", async () => {
+    const { publicUrl } = await serve({
+      name: "any",
+      claims: () => true,
+      handle: async ({ response }) => void response.end(),
+    });
+    for (const second of ["a.example", "b.example"]) {
+      const received = await rawHttp(publicUrl, `GET / HTTP/1.1\r\nHost: a.example\r\nhOST: ${second}\r\n\r\n`).closed;
+      expect(received).toMatch(/^HTTP\/1\.1 400 [\s\S]*\r\n\r\nSend one Host header\n$/);
+    }
+  });
+
   test("HttpEdge: a Host that is none is absent", async () => {
     expect(await mirrored(["GET / HTTP/1.1", "Host: a/b@c"])).toEqual({
       address: "127.0.0.1",

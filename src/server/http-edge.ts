@@ -43,6 +43,11 @@ export class HttpEdge {
   }
 
   #refused({ request, response }: HttpExchange): boolean {
+    if (hasHosts(request)) {
+      response.setHeader("Connection", "close");
+      answerPlain(response, 400, "Send one Host header");
+      return true;
+    }
     const foreign = this.#options.guard?.refusal(request);
     if (foreign !== undefined) answerPlain(response, 403, foreign);
     return foreign !== undefined;
@@ -100,3 +105,15 @@ export class HttpEdge {
     });
   }
 }
+
+/** Whether there is more than one Host header: Node would take the first, and a proxy before it perhaps another. */
+function hasHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let place = 0; place < rawHeaders.length; place += 2) {
+    const name = rawHeaders[place];
+    if (name?.length === HOST.length && name.toLowerCase() === HOST) hosts++;
+  }
+  return hosts > 1;
+}
+
+const HOST = "host";

@@ -9,6 +9,8 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import {
   HTTP2_CONNECTION_WINDOW_BYTES,
+  HTTP2_RESET_BURST,
+  HTTP2_RESETS_PER_SECOND,
   HTTP2_SESSION_MEMORY_MB,
   HTTP2_STREAM_WINDOW_BYTES,
   KEEP_ALIVE_MS,
@@ -43,11 +45,13 @@ const OPTIONS = {
   },
   maxHeaderListPairs: MAX_HEADERS,
   maxSessionMemory: HTTP2_SESSION_MEMORY_MB,
+  streamResetBurst: HTTP2_RESET_BURST,
+  streamResetRate: HTTP2_RESETS_PER_SECOND,
 };
 
 export class Http2Sessions {
   readonly #options: Http2SessionsOptions;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<ServerHttp2Session, Socket>();
   #isClosing = false;
 
   constructor(options: Http2SessionsOptions) {
@@ -59,8 +63,8 @@ export class Http2Sessions {
     const session = performServerHandshake(socket, OPTIONS);
     const { log } = this.#options;
     const connection = new Http2Connection({ session, socket, shared: this.#options });
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
+    this.#sessions.set(session, socket);
+    socket.once("close", () => this.#sessions.delete(session));
     session.on("error", (err) => log.debug({ err }, "an HTTP/2 connection failed"));
     session.on("stream", (stream, headers) => connection.take(stream, headers));
     session.setLocalWindowSize(HTTP2_CONNECTION_WINDOW_BYTES);
@@ -70,12 +74,16 @@ export class Http2Sessions {
   /** Lets calls under way end and takes no more, for as long as nobody cuts them off. */
   close(): void {
     this.#isClosing = true;
-    for (const session of [...this.#sessions]) session.close();
+    for (const session of [...this.#sessions.keys()]) session.close();
   }
 
   /** Cuts off what is left. */
   destroy(): void {
-    for (const session of [...this.#sessions]) session.destroy();
+    for (const [session, socket] of [...this.#sessions]) {
+      session.destroy();
+      // A session that was closed before only ends its connection, and waits for the client to do so too.
+      socket.destroy();
+    }
   }
 }
 

@@ -20,6 +20,7 @@ async function open(options: { handle?: RequestListener; max?: number; address?:
     address: options.address ?? { host: "127.0.0.1", port: 0, text: "127.0.0.1:0" },
     option: "--listen",
     maxConnections: options.max ?? 100,
+    maxHeaderBytes: 16_384,
     handle: options.handle ?? ((_request, response) => void response.end("ok")),
     grpc: new GrpcServer({ services: [], maxMessageBytes: 1024, log: silentLog }),
     trustProxy: false,

@@ -8,7 +8,6 @@ import { MusterError } from "../base/errors.ts";
 import {
   HEADERS_DEADLINE_MS,
   KEEP_ALIVE_MS,
-  MAX_HEADER_BYTES,
   MAX_HEADERS,
   REQUEST_DEADLINE_MS,
   TLS_HANDSHAKE_MS,
@@ -31,6 +30,8 @@ export interface ListenerOptions {
   /** The option that gave the address, for errors: `--listen`. */
   readonly option: string;
   readonly maxConnections: number;
+  /** What URL and headers of an HTTP/1.1 request may take together. */
+  readonly maxHeaderBytes: number;
   readonly handle: RequestListener;
   readonly grpc: GrpcServer;
   readonly trustProxy: boolean;
@@ -114,22 +115,21 @@ function build(options: ListenerOptions): Parts {
   return { server, protocols, http2 };
 }
 
-function httpServer({ handle, tls }: ListenerOptions, limit: ConnectionLimit): Server {
+function httpServer({ handle, tls, maxHeaderBytes }: ListenerOptions, limit: ConnectionLimit): Server {
   const pipeline = new Pipeline({ handle });
   const turns = new RequestTurns({
     handle: (request, response) => {
       if (!limit.refuses(request, response)) pipeline.take(request, response);
     },
   });
-  const broken = new BrokenRequests();
+  const broken = new BrokenRequests({ maxHeaderBytes });
   const take: RequestListener = (request, response) => {
     broken.note(request, response);
     turns.take(request, response);
   };
+  const options = { ...SERVER_OPTIONS, maxHeaderSize: maxHeaderBytes };
   const server =
-    tls === undefined
-      ? createServer(SERVER_OPTIONS, take)
-      : createTlsServer({ ...SERVER_OPTIONS, ...tls, ...TLS_OPTIONS }, take);
+    tls === undefined ? createServer(options, take) : createTlsServer({ ...options, ...tls, ...TLS_OPTIONS }, take);
   broken.watch(server);
   server.maxHeadersCount = MAX_HEADERS;
   return server;
@@ -139,7 +139,6 @@ const SERVER_OPTIONS = {
   keepAliveTimeout: KEEP_ALIVE_MS,
   headersTimeout: HEADERS_DEADLINE_MS,
   requestTimeout: REQUEST_DEADLINE_MS,
-  maxHeaderSize: MAX_HEADER_BYTES,
   // A client that vanished without a word would hold its wait for ever.
   keepAlive: true,
   keepAliveInitialDelay: TCP_KEEP_ALIVE_DELAY_MS,

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { HEADERS_DEADLINE_MS } from "../base/limits.ts";
+import { withEscapedTarget } from "./raw-target.ts";
 
 export interface ProtocolSwitchOptions {
   /** Given connections whose first bytes have been put back. */
@@ -62,8 +63,8 @@ export class ProtocolSwitch {
       if (first.length < TELLING_BYTES && PREFACE.subarray(0, first.length).equals(first)) return;
       forget();
       socket.pause();
-      socket.unshift(first);
       const isHttp2 = PREFACE.subarray(0, TELLING_BYTES).equals(first.subarray(0, TELLING_BYTES));
+      socket.unshift(isHttp2 ? first : withEscapedTarget(first));
       if (isHttp2) return this.#toHttp2(socket);
       this.#options.http1(socket);
       // A socket that was paused is not set going by those who listen to it.

@@ -1,7 +1,7 @@
 /** The running service: what compose.ts built, behind its listeners. Started in order, stopped in the other. */
 import type { IncomingHttpHeaders } from "node:http2";
 import type { MachineClock } from "../base/clock.ts";
-import { DRAIN_MS, GRPC_OVERHEAD_BYTES } from "../base/limits.ts";
+import { DRAIN_MS, GRPC_OVERHEAD_BYTES, MAX_CLIENT_HEADER_BYTES, MAX_HEADER_BYTES } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { HttpFace } from "../faces/face.ts";
 import { GrpcError } from "../grpc/grpc-error.ts";
@@ -74,8 +74,8 @@ export class Service {
       const { maxConnections, trustProxy, tls } = config;
       const shared = { maxConnections, trustProxy, tls, log };
       const { publicEdge, clientEdge, publicGrpc, clientGrpc } = entrances;
-      const forPublic = { ...shared, option: "--listen", handle: publicEdge.handle, grpc: publicGrpc };
-      const forClients = { ...shared, option: "--client-listen", handle: clientEdge.handle, grpc: clientGrpc };
+      const forPublic = { ...shared, ...PUBLIC, handle: publicEdge.handle, grpc: publicGrpc };
+      const forClients = { ...shared, ...CLIENTS, handle: clientEdge.handle, grpc: clientGrpc };
       await openAll(config.listen, forPublic, opened.publicListeners);
       await openAll(config.clientListen, forClients, opened.clientListeners);
     } catch (error) {
@@ -118,7 +118,7 @@ function buildEntrances({ config, log }: ServiceOptions, composition: Compositio
 
 /**
  * What the guard has against a call. An authority that is no host and port counts as none: no browser sends such a one,
- * and some versions of etcd's client do.
+ * and clients of gRPC may.
  */
 function foreignCall(guard: ClientGuard, headers: IncomingHttpHeaders): GrpcError | undefined {
   const authority = headers[":authority"];
@@ -131,6 +131,9 @@ interface Opened {
   readonly publicListeners: Listener[];
   readonly clientListeners: Listener[];
 }
+
+const PUBLIC = { option: "--listen", maxHeaderBytes: MAX_HEADER_BYTES } as const;
+const CLIENTS = { option: "--client-listen", maxHeaderBytes: MAX_CLIENT_HEADER_BYTES } as const;
 
 type SharedListenerOptions = Omit<Parameters<typeof Listener.open>[0], "address">;
 

@@ -104,7 +104,7 @@ describe("muster serve: starting", () => {
       expect.objectContaining({
         level: "debug",
         msg: "request",
-        path: `/${token.slice(0, 6)}…/_config/size`,
+        path: `/${token.slice(0, 12)}…/_config/size`,
         status: 200,
       }),
     );

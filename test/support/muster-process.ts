@@ -72,6 +72,11 @@ export class MusterProcess implements AsyncDisposable {
     return this.#supervisor.starts;
   }
 
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.#supervisor.process?.pid;
+  }
+
   /** Everything that it has written, over all its runs. */
   output(): string {
     return this.#supervisor.output();

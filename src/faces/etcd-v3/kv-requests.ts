@@ -21,6 +21,14 @@ import { etcdError } from "./errors.ts";
 const SORT_ORDERS: readonly (SortOrder | undefined)[] = [undefined, "ascend", "descend"];
 const SORT_TARGETS: readonly SortTarget[] = ["key", "version", "createRevision", "modRevision", "value"];
 
+/** What etcd adds to a request before it looks how large it is: a header with an ID, and the kind of the request. */
+const RAFT_ENVELOPE_BYTES = 18;
+
+/** Error: etcd's for a write that came in more bytes than are allowed. */
+export function mustFit(requestBytes: number, maxRequestBytes: number): void {
+  if (requestBytes + RAFT_ENVELOPE_BYTES > maxRequestBytes) throw etcdError("requestTooLarge");
+}
+
 /** The keys that a request names: an end of one byte 0 means all from the key on. */
 export function keyRange(key: Uint8Array, end: Uint8Array): KeyRange {
   if (end.length === 0) return { key };

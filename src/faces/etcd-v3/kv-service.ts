@@ -5,10 +5,10 @@ import type { Call, CallPeer, EncodedMessage } from "../../grpc/call.ts";
 import { defineService, type Service } from "../../grpc/service.ts";
 import type * as wire from "../../proto/etcdserverpb.ts";
 import { KVDefinition } from "../../proto/etcdserverpb.ts";
-import { etcdError, toGrpcError } from "./errors.ts";
+import { toGrpcError } from "./errors.ts";
 import type { Headers } from "./header.ts";
 import { rangeResponse, txnResponse } from "./kv-answers.ts";
-import { checkPut, readDeleteRange, readRange, readTxn } from "./kv-requests.ts";
+import { checkPut, mustFit, readDeleteRange, readRange, readTxn } from "./kv-requests.ts";
 import { encodedIfLarge } from "./large-answers.ts";
 import { streamRange } from "./range-stream.ts";
 
@@ -19,9 +19,6 @@ export interface KvOptions {
   /** The largest request that writes, in bytes, as etcd counts it. */
   readonly maxRequestBytes: number;
 }
-
-/** What etcd adds to a request before it looks how large it is: a header with an ID, and the kind of the request. */
-const RAFT_ENVELOPE_BYTES = 18;
 
 /** The service over a keyspace. */
 export function kvService(options: KvOptions): Service {
@@ -92,7 +89,7 @@ class Kv {
   }
 
   #checkSize({ requestBytes }: Call): void {
-    if (requestBytes + RAFT_ENVELOPE_BYTES > this.#options.maxRequestBytes) throw etcdError("requestTooLarge");
+    mustFit(requestBytes, this.#options.maxRequestBytes);
   }
 }
 

@@ -3,6 +3,7 @@
  * others: PERMISSION_DENIED says that the request itself will not do, whatever is no fault of its own is UNAVAILABLE.
  */
 import { type ErrorCode, isMusterError } from "../../base/errors.ts";
+import { MAX_PUBLIC_STREAM_WATCHES } from "../../base/limits.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Token } from "../../domain/registry/token.ts";
 import { GrpcError } from "../../grpc/grpc-error.ts";
@@ -29,6 +30,12 @@ export function noDiscovery(): GrpcError {
 export function noToken(token: Token): GrpcError {
   const words = `etcdserver: permission denied: there is no token "${shortToken(token)}": make one with /new`;
   return new GrpcError(Status.PERMISSION_DENIED, words);
+}
+
+/** A stream on which more was watched, one after the other, than any discovery does. */
+export function tooManyWatches(): GrpcError {
+  const words = `Watch again on another stream: this address takes ${MAX_PUBLIC_STREAM_WATCHES} watches on one`;
+  return new GrpcError(Status.UNAVAILABLE, words);
 }
 
 /** What a client is told of an error; what is a defect goes to the log. */

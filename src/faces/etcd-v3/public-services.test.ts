@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { prefixEnd, text, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
+import { MAX_PUBLIC_STREAM_WATCHES, V2_BODY_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
 import { type Keyspace, openKeyspace } from "../../domain/keyspace/keyspace.ts";
 import { Registry } from "../../domain/registry/registry.ts";
@@ -9,11 +10,17 @@ import { TOKEN_RANDOM_BYTES } from "../../domain/registry/token.ts";
 import { Tree } from "../../domain/tree/tree.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
-import type { StreamCall } from "../../grpc/call.ts";
+import { EncodedMessage, type StreamCall } from "../../grpc/call.ts";
 import { GrpcError } from "../../grpc/grpc-error.ts";
 import type { Method } from "../../grpc/service.ts";
 import { Status } from "../../grpc/status.ts";
-import { PutRequest, RangeRequest, WatchCreateRequest, type WatchRequest } from "../../proto/etcdserverpb.ts";
+import {
+  PutRequest,
+  RangeRequest,
+  WatchCreateRequest,
+  type WatchRequest,
+  WatchResponse,
+} from "../../proto/etcdserverpb.ts";
 import { Headers } from "./header.ts";
 import { publicServices } from "./public-services.ts";
 
@@ -59,7 +66,7 @@ function counting(store: Engine): Engine {
 
 function serve(keyspace: Keyspace): void {
   const headers = new Headers({ clusterId: 1n, memberId: 2n });
-  const services = publicServices({ headers, registry, keyspace, log: silentLog });
+  const services = publicServices({ headers, registry, keyspace, log: silentLog, maxRequestBytes: V2_BODY_BYTES });
   methods = new Map(services.flatMap((service) => service.methods.map((method) => [method.path, method])));
 }
 
@@ -85,7 +92,7 @@ function playCall(path: string): PlayedCall {
     signal: controller.signal,
     sent,
     send: (response) => {
-      sent.push(response);
+      sent.push(response instanceof EncodedMessage ? WatchResponse.decode(Buffer.concat(response.pieces)) : response);
       return Promise.resolve();
     },
     end: () => controller.abort(new GrpcError(Status.CANCELLED, "gone")),
@@ -234,6 +241,25 @@ describe("gRPC on the public listener", () => {
       expect(await code(path, request), `refused ${place}: ${path}`).toBe(Status.PERMISSION_DENIED);
     }
     expect(reads).toBe(0);
+  });
+
+  it("refuses a registration that is larger than --max-request-bytes", async () => {
+    const { token } = await registry.createToken(3);
+    const call = { ...playCall(PUT), requestBytes: V2_BODY_BYTES };
+    await expect(ask(PUT, put(`${at(token)}/members/1`, "one=u"), call)).rejects.toMatchObject({
+      code: Status.INVALID_ARGUMENT,
+      message: "etcdserver: request is too large",
+    });
+  });
+
+  it("ends a stream that asks for watch after watch", async () => {
+    const { token } = await registry.createToken(3);
+    const call = playCall(WATCH);
+    async function* requests(): AsyncGenerator<WatchRequest> {
+      for (;;) yield watch(token);
+    }
+    await expect(ask(WATCH, requests(), call)).rejects.toMatchObject({ code: Status.UNAVAILABLE });
+    expect(call.sent.length).toBe(MAX_PUBLIC_STREAM_WATCHES);
   });
 
   it("has no other method", () => {

@@ -2,19 +2,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isMusterError } from "../../base/errors.ts";
 import { fairTurns } from "../../base/fair-turns.ts";
-import { REFUSED_WATCH_MS } from "../../base/limits.ts";
+import { MAX_PUBLIC_STREAM_WATCHES, REFUSED_WATCH_MS } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Keyspace } from "../../domain/keyspace/keyspace.ts";
 import type { Origin } from "../../domain/registry/origin.ts";
 import type { Registry } from "../../domain/registry/registry.ts";
 import type { Token } from "../../domain/registry/token.ts";
-import type { Call, CallPeer, StreamCall } from "../../grpc/call.ts";
+import type { Call, CallPeer, EncodedMessage, StreamCall } from "../../grpc/call.ts";
 import { definePartOfService, type Service } from "../../grpc/service.ts";
 import type * as wire from "../../proto/etcdserverpb.ts";
 import { KVDefinition, WatchDefinition } from "../../proto/etcdserverpb.ts";
 import type { Headers } from "./header.ts";
-import { readRange } from "./kv-requests.ts";
-import { noDiscovery, noToken, toPublicError } from "./public-errors.ts";
+import { mustFit, readRange } from "./kv-requests.ts";
+import { encodedIfLarge } from "./large-answers.ts";
+import { noDiscovery, noToken, tooManyWatches, toPublicError } from "./public-errors.ts";
 import { type Discovery, readDiscoveryPut, readDiscoveryRange, readDiscoveryWatch } from "./public-shapes.ts";
 import { serveWatches } from "./watch-service.ts";
 import { WatchSession } from "./watch-session.ts";
@@ -25,6 +26,8 @@ export interface PublicOptions {
   /** What clients see of the store, without the registry. */
   readonly keyspace: Keyspace;
   readonly log: Log;
+  /** The largest registration, in bytes, as etcd counts it. */
+  readonly maxRequestBytes: number;
 }
 
 /** The calls that answer nodes that boot; a server refuses all others with `noDiscovery`. */
@@ -46,17 +49,19 @@ class PublicFace {
     this.#options = options;
   }
 
-  async range(request: wire.RangeRequest, { peer }: Call): Promise<wire.RangeResponse> {
+  async range(request: wire.RangeRequest, { peer }: Call): Promise<wire.RangeResponse | EncodedMessage> {
     const asked = admitted(readDiscoveryRange(request));
     return this.#inTurn(asked, async () => {
       await this.#mustExist(asked.token);
       const { revision, ...found } = await this.#keyspaceFor(peer).range(readRange(request));
-      return { header: this.#options.headers.at(revision), ...found };
+      const response = { header: this.#options.headers.at(revision), ...found };
+      return encodedIfLarge({ $case: "responseRange", value: response }, response);
     });
   }
 
-  async put(request: wire.PutRequest, { peer }: Call): Promise<wire.PutResponse> {
+  async put(request: wire.PutRequest, { peer, requestBytes }: Call): Promise<wire.PutResponse> {
     const asked = admitted(readDiscoveryPut(request));
+    mustFit(requestBytes, this.#options.maxRequestBytes);
     return this.#inTurn(asked, async () => {
       const revision = await this.#options.registry.register({ ...asked, value: request.value }, originOf(peer));
       return { header: this.#options.headers.at(revision), prevKv: undefined };
@@ -79,8 +84,10 @@ class PublicFace {
     requests: AsyncIterable<wire.WatchRequest>,
     call: Call,
   ): AsyncGenerator<wire.WatchRequest, void, undefined> {
+    let watches = 0;
     for await (const request of requests) {
       if (request.requestUnion?.$case === "createRequest") {
+        if (++watches > MAX_PUBLIC_STREAM_WATCHES) throw tooManyWatches();
         const asked = admitted(readDiscoveryWatch(request.requestUnion.value));
         await this.#inTurn(asked, () => this.#mustExistToWait(asked.token, call));
       }
