@@ -19,6 +19,13 @@ interface Run {
   readonly answers: readonly (Answer | undefined)[];
 }
 
+/** What a server was asked, and what it answered. */
+interface Sent {
+  readonly step: Step | undefined;
+  readonly scope: CaseScope;
+  readonly raw: Answer | undefined;
+}
+
 export function comparedAnswers(steps: readonly Step[], runs: readonly Run[]): readonly AnswerPair[] {
   const [etcd = [], muster = []] = runs.map((run) => normalised(steps, run));
   return steps.map((step, i) => ({ step, etcd: etcd[i], muster: muster[i] }));
@@ -32,7 +39,11 @@ export function pairDifferences({ etcd, muster }: AnswerPair): string[] {
 function normalised(steps: readonly Step[], run: Run): (Json | undefined)[] {
   const played: TranscriptCase = { name: "program", about: "", area: "", steps: steps.map(transcriptStep) };
   return normaliseCase(played, run).map((answer, i) =>
-    withWire(withoutSentIndices(answer, steps[i], run.scope), run.answers[i], steps[i]),
+    withWire(
+      withoutSentIndices(answer, { step: steps[i], scope: run.scope, raw: run.answers[i] }),
+      run.answers[i],
+      steps[i],
+    ),
   );
 }
 
@@ -41,14 +52,19 @@ function transcriptStep(step: Step): TranscriptCase["steps"][number] {
   return "watch" in step ? { method: "GET", path: step.watch } : step;
 }
 
-/** A redirect repeats the query and the path that were sent, with indices that count from each server's own start. */
-function withoutSentIndices(answer: Json | undefined, step: Step | undefined, scope: CaseScope): Json | undefined {
-  if (!isJsonObject(answer) || !isJsonObject(answer.headers) || typeof answer.headers.location !== "string")
-    return answer;
+/**
+ * A redirect repeats the query and the path that were sent, with indices that count from each server's own start. A long
+ * one has been made a digest of already, so that it is taken as it came.
+ */
+function withoutSentIndices(answer: Json | undefined, sent: Sent): Json | undefined {
+  const { step, scope, raw } = sent;
+  if (!isJsonObject(answer) || !isJsonObject(answer.headers) || raw?.kind !== "response") return answer;
+  let { location } = raw.headers;
+  if (location === undefined) return answer;
   const [path = "", query] = (step === undefined ? "" : targetOf(step)).split(/(?=\?)/s);
-  let location = answer.headers.location;
   if (query !== undefined) location = location.replace(expand(query, scope), () => query);
   for (const [name] of path.matchAll(/\{\{seq.*?\}\}/g)) location = location.replaceAll(expand(name, scope), name);
+  location = location.replaceAll(scope.directory, "<dir>");
   return { ...answer, headers: { ...answer.headers, location } };
 }
 

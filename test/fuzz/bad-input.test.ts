@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { MAX_FORM_FIELDS, MAX_HEADER_BYTES, MAX_KEY_BYTES, V2_BODY_BYTES } from "../../src/base/limits.ts";
+import { MAX_CLIENT_HEADER_BYTES, MAX_FORM_FIELDS, MAX_KEY_BYTES, V2_BODY_BYTES } from "../../src/base/limits.ts";
 import { MusterProcess } from "../support/muster-process.ts";
 import { rawHttp } from "../support/raw-http.ts";
 
@@ -108,13 +108,13 @@ const CUT_OFF: readonly Case[] = [
   { what: "a header without a colon", sent: request("GET /v2/keys/k HTTP/1.1", ["no header"]), status: 400, says: /./ },
   {
     what: "headers over the limit",
-    sent: request("GET /v2/keys/k HTTP/1.1", [`X: ${"x".repeat(2 * MAX_HEADER_BYTES)}`]),
+    sent: request("GET /v2/keys/k HTTP/1.1", [`X: ${"x".repeat(2 * MAX_CLIENT_HEADER_BYTES)}`]),
     status: 431,
     says: /./,
   },
   {
     what: "a query over that limit",
-    sent: request(`GET /v2/keys/k?value=${"x".repeat(2 * MAX_HEADER_BYTES)} HTTP/1.1`, []),
+    sent: request(`GET /v2/keys/k?value=${"x".repeat(2 * MAX_CLIENT_HEADER_BYTES)} HTTP/1.1`, []),
     status: 431,
     says: /./,
   },

@@ -5,7 +5,7 @@
 import { differences } from "../conformance/compare.ts";
 import { isJsonObject, type Json, type JsonObject } from "../conformance/json.ts";
 import { type AnswerPair, pairDifferences } from "./answers.ts";
-import { isMortal, mayWait, type Step, targetOf } from "./steps.ts";
+import { mayWait, type Step, targetOf } from "./steps.ts";
 
 interface Rule {
   readonly name: string;
@@ -21,8 +21,8 @@ interface Replacement extends Rule {
 interface Exception extends Rule {
   /** The servers hold different things from then on, so that the rest of the program tells nothing. */
   readonly ends?: true;
-  /** Whether a pair of answers that differ differs so; `before`: the steps before its own. */
-  readonly covers: (pair: AnswerPair, lines: readonly string[], before: readonly Step[]) => boolean;
+  /** Whether a pair of answers that differ differs so. */
+  readonly covers: (pair: AnswerPair, lines: readonly string[]) => boolean;
 }
 
 interface Verdict {
@@ -33,8 +33,8 @@ interface Verdict {
   readonly ends: boolean;
 }
 
-/** Judges a pair of answers; `before`: the steps of its program before its own. */
-function judged(pair: AnswerPair, before: readonly Step[]): Verdict {
+/** Judges a pair of answers. */
+function judged(pair: AnswerPair): Verdict {
   const known: string[] = [];
   let rest = pair;
   if (pairDifferences(pair).length > 0) {
@@ -45,7 +45,7 @@ function judged(pair: AnswerPair, before: readonly Step[]): Verdict {
     }
   }
   const lines = pairDifferences(rest);
-  const exception = lines.length === 0 ? undefined : EXCEPTIONS.find((each) => each.covers(rest, lines, before));
+  const exception = lines.length === 0 ? undefined : EXCEPTIONS.find((each) => each.covers(rest, lines));
   if (exception === undefined) return { lines, known, ends: false };
   return { lines: [], known: [...known, exception.name], ends: exception.ends === true };
 }
@@ -59,8 +59,7 @@ export interface ProgramVerdict {
 
 /** Judges a program up to where a known difference ends it; watches that still stood then tell nothing. */
 export function judgedProgram(answers: readonly AnswerPair[]): ProgramVerdict {
-  const steps = answers.map(({ step }) => step);
-  const verdicts = answers.map((pair, i) => ({ step: pair.step, ...judged(pair, steps.slice(0, i)) }));
+  const verdicts = answers.map((pair) => ({ step: pair.step, ...judged(pair) }));
   const end = verdicts.findIndex(({ ends }) => ends);
   const told = end < 0 ? verdicts : verdicts.slice(0, end + 1).filter(({ step }) => !mayWait(step));
   return {
@@ -102,7 +101,8 @@ const EXCEPTIONS: readonly Exception[] = [
   },
   {
     name: "raw-bytes-in-path",
-    reason: "Node's HTTP parser refuses bytes beyond ASCII in a request line, as RFC 9112 has it; Go takes them",
+    reason:
+      "Node's HTTP parser refuses bytes beyond ASCII in a request line, as RFC 9112 has it, and Muster can write them otherwise only in a connection's first request; Go takes them",
     ends: true,
     covers: ({ step, muster }) => statusOf(muster) === 400 && /[^\x21-\x7e]/.test(targetOf(step)),
   },
@@ -121,14 +121,6 @@ const EXCEPTIONS: readonly Exception[] = [
       "method" in step &&
       /noValueOnSuccess=true/.test(step.path + (step.body ?? "")) &&
       lines.every((line) => /^(body\.node|body\.prevNode|wire)[.:]/.test(line)),
-  },
-  {
-    name: "index-of-housekeeping",
-    reason:
-      "Muster's index is the store's revision, which also counts when the expiry times of nodes are dropped that went with their directory; etcd's counts events only. Nobody can lean on it: other clients' writes move it as well",
-    ends: true,
-    covers: (_pair, lines, before) =>
-      before.some((step) => "pause" in step) && before.filter(isMortal).length > 1 && lines.every(isLaterIndex),
   },
   {
     name: "in-order-name-taken",
@@ -163,16 +155,10 @@ function isGoneAgain(event: Json, before: Json | undefined): boolean {
   return ["delete", "compareAndDelete", "expire"].includes(action) && differences(event, before).length === 0;
 }
 
-/** A line that tells of an index, or an in-order name made of one, that is further on in Muster. */
-function isLaterIndex(line: string): boolean {
-  const [, expected, got] = /(?:ndex|cause|key): expected ".*?S\+(\d+).*", got ".*?S\+(\d+).*"$/.exec(line) ?? [];
-  return Number(got) > Number(expected);
-}
-
 function isNoUtf8(target: string): boolean {
   const [path = ""] = target.split("?", 1);
   try {
-    decodeURIComponent(path);
+    decodeURIComponent(path.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`));
     return false;
   } catch {
     return !isBrokenPath(target);

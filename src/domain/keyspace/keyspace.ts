@@ -44,7 +44,7 @@ class ClientKeyspace implements Keyspace {
     this.#engine = engine;
   }
 
-  async range(request: RangeRequest): Promise<RangeResult> {
+  range(request: RangeRequest): Promise<RangeResult> {
     return this.#engine.range(clientRange(request));
   }
 

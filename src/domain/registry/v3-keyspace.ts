@@ -56,21 +56,14 @@ export class V3Keyspace implements Keyspace {
     this.#below = below;
   }
 
-  async range(request: RangeRequest): Promise<RangeResult> {
-    const members = meetsRegistry(request) ? readV3Members(request) : undefined;
-    if (members === undefined) return this.#below.range(request);
-    const { request: mapped, back } = mapRange(members, request);
-    return back(await this.#below.range(mapped));
+  /** What goes by untouched goes by without a promise of its own. */
+  range(request: RangeRequest): Promise<RangeResult> {
+    return meetsRegistry(request) ? this.#rangeOfMembers(request) : this.#below.range(request);
   }
 
-  async txn(request: TxnRequest): Promise<TxnResult> {
-    if (!txnMeetsRegistry(request)) return this.#below.txn(request);
-    const { request: mapped, back } = mapTxn(request);
-    const writes = { success: writesBelowTokens(mapped.success), failure: writesBelowTokens(mapped.failure) };
-    const isRead = writes.success.length === 0 && writes.failure.length === 0;
-    const result = isRead ? await this.#below.txn(mapped) : await this.#write(clientTxn(mapped), writes);
-    const named = back({ kind: "txn", ...result });
-    return named.kind === "txn" ? { ...result, results: named.results } : result;
+  /** As `range`. */
+  txn(request: TxnRequest): Promise<TxnResult> {
+    return txnMeetsRegistry(request) ? this.#txnOfMembers(request) : this.#below.txn(request);
   }
 
   watch(request: WatchRequest): Watch {
@@ -104,6 +97,22 @@ export class V3Keyspace implements Keyspace {
 
   leases(): Promise<readonly LeaseId[]> {
     return this.#below.leases();
+  }
+
+  async #rangeOfMembers(request: RangeRequest): Promise<RangeResult> {
+    const members = readV3Members(request);
+    if (members === undefined) return this.#below.range(request);
+    const { request: mapped, back } = mapRange(members, request);
+    return back(await this.#below.range(mapped));
+  }
+
+  async #txnOfMembers(request: TxnRequest): Promise<TxnResult> {
+    const { request: mapped, back } = mapTxn(request);
+    const writes = { success: writesBelowTokens(mapped.success), failure: writesBelowTokens(mapped.failure) };
+    const isRead = writes.success.length === 0 && writes.failure.length === 0;
+    const result = isRead ? await this.#below.txn(mapped) : await this.#write(clientTxn(mapped), writes);
+    const named = back({ kind: "txn", ...result });
+    return named.kind === "txn" ? { ...result, results: named.results } : result;
   }
 
   /** The first try is free; whoever was overtaken queues up, and newcomers behind, so that none is overtaken for ever. */

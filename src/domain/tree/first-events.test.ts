@@ -30,6 +30,7 @@ describe("FirstEvents", () => {
         event,
         listener: {
           onEnd: () => undefined,
+          onTold: () => undefined,
           onEvent: () => {
             told.push(name);
             if (name === "crowd 0") events.add(owner, tell(owner, "late"));
@@ -48,11 +49,31 @@ describe("FirstEvents", () => {
     );
   });
 
+  it("leaves what nobody waits for until all have their news, also where more keep coming", async () => {
+    const events = new FirstEvents(everyPieceItsTurn());
+    const crowd = FIRST_EVENTS_PER_TURN * 2 + 1;
+    const steps: string[] = [];
+    await new Promise<void>((resolve) => {
+      let late = 0;
+      const listener = {
+        onEnd: () => undefined,
+        onEvent: () => {
+          steps.push("news");
+          if (late++ < crowd) events.add("crowd", { event, listener });
+        },
+        onTold: () => steps.push("rest") === 4 * crowd && resolve(),
+      };
+      for (let place = 0; place < crowd; place++) events.add("crowd", { event, listener });
+    });
+    const round = [...Array(crowd).fill("news"), ...Array(crowd).fill("rest")];
+    expect(steps).toEqual([...round, ...round]);
+  });
+
   it("begins anew with an owner of whom nobody waited any more", async () => {
     const events = new FirstEvents(everyPieceItsTurn());
     for (let round = 0; round < 2; round++) {
       await new Promise<void>((resolve) => {
-        events.add("owner", { event, listener: { onEvent: () => resolve(), onEnd: () => undefined } });
+        events.add("owner", { event, listener: { onEvent: () => undefined, onTold: resolve, onEnd: () => undefined } });
       });
     }
   });

@@ -10,7 +10,7 @@ interface Telling {
 
 export class FirstEvents {
   readonly #turns: FairTurns;
-  /** What is still to be told, by whose it is. */
+  /** What is still to be told, by whose it is; of an owner who is here, something is being told. */
   readonly #waiting = new Map<string, Telling[]>();
 
   constructor(turns: FairTurns) {
@@ -24,21 +24,35 @@ export class FirstEvents {
       waiting.push(telling);
       return;
     }
-    const tellings = [telling];
-    this.#waiting.set(owner, tellings);
-    queueMicrotask(() => void this.#tell(owner, tellings));
+    this.#waiting.set(owner, [telling]);
+    queueMicrotask(() => void this.#tell(owner));
   }
 
-  async #tell(owner: string, tellings: readonly Telling[]): Promise<void> {
-    // More may come while these are told: those are told too.
-    for (let next = 0; next < tellings.length; ) {
-      const turn = this.#turns.enter(owner);
-      if (turn !== undefined) await turn;
-      const piece = tellings.slice(next, next + FIRST_EVENTS_PER_TURN);
-      next += piece.length;
-      for (const { listener, event } of piece) listener.onEvent(event);
+  /** First the news to all, then what is left to do for each: whoever waits should not wait for that as well. */
+  async #tell(owner: string): Promise<void> {
+    for (let tellings = this.#take(owner); tellings !== undefined; tellings = this.#take(owner)) {
+      await this.#eachInTurn(owner, tellings, ({ listener, event }) => listener.onEvent(event));
+      await this.#eachInTurn(owner, tellings, ({ listener }) => listener.onTold());
+    }
+  }
+
+  /** All that has gathered; more may come while these are told. */
+  #take(owner: string): readonly Telling[] | undefined {
+    const tellings = this.#waiting.get(owner) ?? [];
+    if (tellings.length > 0) {
+      this.#waiting.set(owner, []);
+      return tellings;
     }
     this.#waiting.delete(owner);
+    return undefined;
+  }
+
+  async #eachInTurn(owner: string, tellings: readonly Telling[], work: (telling: Telling) => void): Promise<void> {
+    for (let next = 0; next < tellings.length; next += FIRST_EVENTS_PER_TURN) {
+      const turn = this.#turns.enter(owner);
+      if (turn !== undefined) await turn;
+      for (const telling of tellings.slice(next, next + FIRST_EVENTS_PER_TURN)) work(telling);
+    }
   }
 }
 

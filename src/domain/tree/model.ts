@@ -161,9 +161,11 @@ export interface TreeWatch extends AsyncIterable<TreeEvent> {
   readonly tellFirst?: ((listener: FirstEventListener) => void) | undefined;
 }
 
-/** Hears one or the other, once. */
+/** Hears of an event or of the end, once. */
 export interface FirstEventListener {
   onEvent(event: TreeEvent): void;
+  /** Called some time after onEvent, when all who waited with this one have been told: for what nobody waits for. */
+  onTold(): void;
   /** The watch has ended before there was an event: it was closed, or the index is gone (what an iteration would throw). */
   onEnd(): void;
 }

@@ -6,9 +6,10 @@ import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, KeyValue, Revision } from "../../engine/model.ts";
+import type { BareFiles } from "./bare-files.ts";
 import type { TreeEvent, TreeNode, TreePath } from "./model.ts";
 import { ACTION_KEY, fileRecordKey, parseExpiryKey, spaceOf } from "./tree-layout.ts";
-import { isBelow, keyOfPath, parentOf, parsePath, pathOfKey } from "./tree-path.ts";
+import { isBelow, keyOfPath, parentOf, parsePath, pathOfKey, ROOT } from "./tree-path.ts";
 import { readRanges } from "./tree-read.ts";
 import { type NodeFacts, readActionRecord, readFileFacts } from "./tree-records.ts";
 
@@ -29,10 +30,13 @@ const NOTHING_REMOVED: ReadonlySet<TreePath> = new Set();
 
 /**
  * The events of a revision; several where v3 changed several keys at once. A revision may have very many changes, as
- * when a large directory is deleted: whatever looks at all of them lets others run in between.
+ * when a large directory is deleted: whatever looks at all of them lets others run in between. `bare`, of which the
+ * caller must have told of this and all revisions before, saves reading side records.
  */
-export async function decodeChange(engine: Engine, change: Change): Promise<readonly DecodedEvent[]> {
+export async function decodeChange(engine: Engine, change: Change, bare?: BareFiles): Promise<readonly DecodedEvent[]> {
   const loop = new LongLoop();
+  // What is larger may be a piece of a revision: of one that is, the record may come in a later piece.
+  const known = change.events.length <= MAX_TXN_OPERATIONS ? bare : undefined;
   const action = await findChange(change, ACTION_KEY, loop);
   const own = action === undefined ? undefined : await decodeAction(change, action.kv, loop);
   const foreign: Event[] = [];
@@ -40,7 +44,8 @@ export async function decodeChange(engine: Engine, change: Change): Promise<read
     if (loop.isDue()) await loop.pause();
     if (isForeign(event, own?.event.node.path)) foreign.push(event);
   }
-  const events = foreign.length === 0 ? [] : await decodeForeign(engine, { ...change, events: foreign }, loop);
+  const events =
+    foreign.length === 0 ? [] : await decodeForeign(engine, { ...change, events: foreign }, { loop, known });
   return own === undefined ? events : [own, ...events];
 }
 
@@ -112,10 +117,16 @@ function isForeign({ kind, kv }: Event, own: TreePath | undefined): boolean {
   return own === undefined || (path !== own && !(kind === "delete" && isBelow(path, own)));
 }
 
+interface Means {
+  readonly loop: LongLoop;
+  readonly known: BareFiles | undefined;
+}
+
 /** v3's put is told as `set`, its delete as `delete`; the side records say what the indices were before. */
-async function decodeForeign(engine: Engine, change: Change, loop: LongLoop): Promise<readonly DecodedEvent[]> {
+async function decodeForeign(engine: Engine, change: Change, means: Means): Promise<readonly DecodedEvent[]> {
   const { revision, events } = change;
-  const records = await sideRecords(engine, change, loop);
+  const { loop } = means;
+  const records = await sideRecords(engine, change, means);
   const decoded: DecodedEvent[] = [];
   for (const [place, { kind, kv, prevKv }] of events.entries()) {
     if (loop.isDue()) await loop.pause();
@@ -137,17 +148,19 @@ async function decodeForeign(engine: Engine, change: Change, loop: LongLoop): Pr
 async function sideRecords(
   engine: Engine,
   { revision, events }: Change,
-  loop: LongLoop,
+  { loop, known }: Means,
 ): Promise<readonly (KeyValue | undefined)[]> {
   const records: (KeyValue | undefined)[] = [];
   try {
     for (let from = 0; from < events.length; from += MAX_TXN_OPERATIONS) {
       const part = events.slice(from, from + MAX_TXN_OPERATIONS);
       if (loop.isDue(part.length)) await loop.pause();
-      if (part.some((event) => event.prevKv !== undefined)) {
-        const ranges = part.map(({ kv }) => ({ key: fileRecordKey(parsePath(Buffer.from(kv.key).toString())) }));
+      const paths = part.map(({ kv }) => pathOfKey(kv.key) ?? ROOT);
+      if (part.some(({ prevKv }, place) => prevKv !== undefined && known?.isBare(paths[place] ?? ROOT) !== true)) {
+        const ranges = paths.map((path) => ({ key: fileRecordKey(path) }));
         const { results } = await readRanges(engine, ranges, revision);
         records.push(...results.map((result) => result.kvs[0]));
+        for (const [place, path] of paths.entries()) if (results[place]?.kvs.length === 0) known?.note(path);
       } else {
         records.push(...part.map(() => undefined));
       }

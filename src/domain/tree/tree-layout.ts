@@ -8,7 +8,6 @@
  */
 import { type Bytes, utf8 } from "../../base/bytes.ts";
 import { MAX_KEY_BYTES } from "../../base/limits.ts";
-import type { KeyRange } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { parsePath, ROOT } from "./tree-path.ts";
 
@@ -17,6 +16,7 @@ export const ACTION_KEY: Bytes = Buffer.from([0, 0x61]);
 
 const DIRECTORY_PREFIX = "\0d";
 const EXPIRY_PREFIX: Bytes = Buffer.from([0, 0x65]);
+const EXPIRY_END: Bytes = Buffer.from([0, 0x66]);
 const FILE_PREFIX = "\0f";
 const TIME_BYTES = 8;
 
@@ -87,13 +87,17 @@ export function parseExpiryKey(key: Bytes): { readonly expires: number; readonly
   };
 }
 
-/** The expiry index up to a time, inclusive; without one, all of it. */
-export function expiryRange(until?: number): KeyRange {
-  if (until === undefined) {
-    return { key: EXPIRY_PREFIX, end: Buffer.from([0, 0x66]) };
-  }
-  const end = Buffer.alloc(EXPIRY_PREFIX.length + TIME_BYTES);
-  end.set(EXPIRY_PREFIX);
-  end.writeBigUInt64BE(BigInt(Math.floor(until) + 1), EXPIRY_PREFIX.length);
-  return { key: EXPIRY_PREFIX, end };
+/** The expiry index behind a time and up to another, that one included; without them, from its start and to its end. */
+export function expiryRange({ after = -1, until }: { readonly after?: number; readonly until?: number } = {}): {
+  readonly key: Bytes;
+  readonly end: Bytes;
+} {
+  return { key: expiryFrom(after + 1), end: until === undefined ? EXPIRY_END : expiryFrom(until + 1) };
+}
+
+function expiryFrom(time: number): Bytes {
+  const key = Buffer.alloc(EXPIRY_PREFIX.length + TIME_BYTES);
+  key.set(EXPIRY_PREFIX);
+  key.writeBigUInt64BE(BigInt(Math.floor(time)), EXPIRY_PREFIX.length);
+  return key;
 }

@@ -205,7 +205,8 @@ export async function readRanges(
   return { revision: pinned ?? 0, results };
 }
 
-function found(
+/** What stands at a path, by the keys that were read for it: its own, the two records, and the first key below it. */
+export function found(
   path: TreePath,
   read: Readonly<Record<"key" | "file" | "directory" | "below", KeyValue | undefined>>,
 ): Found {

@@ -103,4 +103,42 @@ describe("TreeSweeper", () => {
     expect((await tree.get(path, { recursive: false, sorted: true })).node).toMatchObject({ expires: now + 60_000 });
     expect(TREE_SWEEP_BATCH).toBeLessThan(MANY);
   });
+
+  it("lets a node go that was put anew for the time of one that is gone", async () => {
+    const tree = await openTree();
+    const set = (name: string, expires: number) => {
+      const content = { kind: "file", value: utf8("x") } as const;
+      return tree.write({
+        kind: "set",
+        path: parsePath(name),
+        content,
+        expiry: { kind: "at", expires },
+        refresh: false,
+      });
+    };
+    await set("/d/a", START + 1_000);
+    await tree.write({ kind: "delete", path: parsePath("/d"), directory: true, recursive: true });
+    now = START + 2_000;
+    expect(await tree.sweep()).toBe(0);
+    await set("/d/a", START + 1_000);
+    await set("/b", START + 1_500);
+    await tree.sweep();
+    expect((await engine.range({ key: utf8("/"), end: null })).kvs).toEqual([]);
+    const left = await engine.range({ key: Buffer.from([0]), end: null, keysOnly: true });
+    expect(left.kvs.filter(({ key }) => key[1] === 0x65)).toEqual([]);
+  });
+
+  it("forgets the times of very many nodes that went with their directory by few revisions", async () => {
+    const tree = await openTree();
+    await fill(tree);
+    for (let place = 0; place < 7; place++) {
+      await tree.write({ kind: "delete", path: parsePath(`/d${place}`), directory: true, recursive: true });
+    }
+    const { revision } = await engine.status();
+    now = START + 10_000;
+    expect(await tree.sweep()).toBe(0);
+    expect((await engine.status()).revision).toBeLessThanOrEqual(revision + Math.ceil(MANY / TREE_SWEEP_BATCH));
+    const left = await engine.range({ key: Buffer.from([0]), end: null, keysOnly: true });
+    expect(left.kvs.filter(({ key }) => key[1] === 0x65).length).toBeLessThanOrEqual(TREE_SWEEP_BATCH);
+  });
 });

@@ -2,28 +2,36 @@
  * Lets nodes go whose time has come, each in a revision of its own. Every change is guarded, so that any number of
  * processes may sweep one store.
  */
+import type { Bytes } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { TREE_SWEEP_BATCH, TREE_SWEEP_LONGEST_SLEEP_MS, TREE_SWEEP_RETRY_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue } from "../../engine/model.ts";
-import { InTurn, type Place } from "./in-turn.ts";
+import { turns } from "../../engine/turns.ts";
+import { type DueNode, dueNode, letGo, type Outcome } from "./due-nodes.ts";
 import type { TreePath } from "./model.ts";
+import { StaleExpiries } from "./stale-expiries.ts";
 import { expiryRange, parseExpiryKey } from "./tree-layout.ts";
 
 export interface TreeSweeperOptions {
   readonly engine: Engine;
   readonly clock: Clock;
-  /** Lets a node go at its place, if it is still the one that was to go then; resolves with whether it was. */
-  readonly expire: (path: TreePath, expires: number, place: Place) => Promise<boolean>;
+  /** Lets a node go, if it is still the one that was to go then; resolves with whether it was. */
+  readonly expire: (path: TreePath, expires: number) => Promise<boolean>;
+  /** Told of each node that went otherwise than by `expire`. */
+  readonly onExpired: () => void;
   /** Told when a sweep that the timer began has failed; it is tried again. */
   readonly onFailure: (error: unknown) => void;
 }
 
 export class TreeSweeper {
   readonly #options: TreeSweeperOptions;
+  readonly #stale = new StaleExpiries(({ key }) => this.#lookAgainFrom(parseExpiryKey(key)?.expires));
   /** When the next node is to go, as far as this process knows. */
   #due = Number.POSITIVE_INFINITY;
+  /** Up to when, in ms since 1970, all entries have been looked at: those that are still there are stale. */
+  #lookedUntil = -1;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<number> = Promise.resolve(0);
   #sweeping = false;
@@ -45,6 +53,7 @@ export class TreeSweeper {
 
   /** A node is to go at this time, in ms since 1970. */
   noteExpiry(expires: number): void {
+    this.#lookAgainFrom(expires);
     if (expires >= this.#due) return;
     this.#due = expires;
     this.#setTimer(this.#due - this.#options.clock.now());
@@ -64,68 +73,92 @@ export class TreeSweeper {
     await this.#running.catch(() => 0);
   }
 
+  #lookAgainFrom(expires = 0): void {
+    this.#lookedUntil = Math.min(this.#lookedUntil, expires - 1);
+  }
+
   async #sweepAll(): Promise<number> {
-    let gone = 0;
+    const from = this.#lookedUntil;
+    // What is noted from now on lowers it.
+    this.#lookedUntil = Number.POSITIVE_INFINITY;
     this.#sweeping = true;
     try {
-      for (let batch = await this.#readDue(); batch.length > 0 && !this.#closed; batch = await this.#readDue()) {
-        gone += await this.#sweepBatch(batch);
-      }
+      const { gone, until } = await this.#sweepFrom(from);
+      this.#lookedUntil = Math.min(this.#lookedUntil, until);
       // Forgotten before the index is read: what is noted while it is being read counts.
       this.#due = Number.POSITIVE_INFINITY;
       this.noteExpiry(await this.#firstExpiry());
+      return gone;
     } catch (error) {
+      this.#lookedUntil = Math.min(this.#lookedUntil, from);
       this.#due = this.#options.clock.now();
       this.#setTimer(TREE_SWEEP_RETRY_MS);
       throw error;
     } finally {
       this.#sweeping = false;
     }
-    return gone;
   }
 
-  /** Side by side, so that they share the syncs of the disk; their writes are handed in in the order of their times. */
-  async #sweepBatch(entries: readonly KeyValue[]): Promise<number> {
-    const inTurn = new InTurn();
-    const sweeps = await Promise.allSettled(entries.map((entry) => this.#sweepOne(entry, inTurn.next())));
-    const stale = entries.filter((_entry, index) => isFalse(sweeps[index]));
-    await this.#dropStale(stale);
-    const failed = sweeps.find((sweep) => sweep.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-    return entries.length - stale.length;
-  }
-
-  async #sweepOne({ key }: KeyValue, place: Place): Promise<boolean> {
-    try {
-      const due = parseExpiryKey(key);
-      return due !== undefined && (await this.#options.expire(due.path, due.expires, place));
-    } finally {
-      place.leave();
+  /** Looks at every entry behind `from` whose time has come; `until`: up to when. */
+  async #sweepFrom(from: number): Promise<{ readonly gone: number; readonly until: number }> {
+    let gone = 0;
+    let { key } = expiryRange({ after: from });
+    /** The writes of one batch are on their way while the next one is read. */
+    let going: Promise<number> = Promise.resolve(0);
+    for (;;) {
+      const until = Math.floor(this.#options.clock.now());
+      const entries = this.#closed ? [] : await this.#readDue(key, until);
+      const next = await this.#letGo(entries);
+      gone += await going;
+      going = next.gone;
+      const last = entries.at(-1);
+      if (last === undefined) return { gone, until };
+      key = behind(last.key);
+      // Thousands may go: others are served in between.
+      await turns.next();
     }
   }
 
-  /** Entries that mean nothing any more: the node went otherwise, or was given another time by v3 or in its parent's end. */
-  async #dropStale(entries: readonly KeyValue[]): Promise<void> {
-    if (entries.length === 0) return;
-    await this.#options.engine.txn({
-      compares: entries.map(({ key, modRevision }) => ({
-        key,
-        target: "modRevision",
-        result: "equal",
-        expected: modRevision,
-      })),
-      success: entries.map(({ key }) => ({ kind: "deleteRange", request: { key } })),
-      failure: [],
-    });
+  /** Resolves when the engine has their writes; `gone`: how many went. */
+  async #letGo(entries: readonly KeyValue[]): Promise<{ readonly gone: Promise<number> }> {
+    const due = entries.flatMap((entry) => dueNode(entry) ?? []);
+    const outcomes = await letGo({ ...this.#options, stale: this.#stale }, due);
+    const gone = this.#settle(due, outcomes);
+    // It may fail before it is awaited, or never be awaited when the batch before it failed.
+    gone.catch(() => undefined);
+    return { gone };
   }
 
-  async #readDue(): Promise<readonly KeyValue[]> {
-    const range = expiryRange(this.#options.clock.now());
-    return (await this.#options.engine.range({ ...range, limit: TREE_SWEEP_BATCH, uncounted: true })).kvs;
+  async #settle(due: readonly DueNode[], outcomes: readonly Promise<Outcome>[]): Promise<number> {
+    const settled = await Promise.allSettled(outcomes);
+    let gone = 0;
+    for (const [place, { entry, path, expires }] of due.entries()) {
+      const outcome = settled[place];
+      if (outcome?.status === "rejected") throw outcome.reason;
+      if (outcome?.value === "gone") this.#options.onExpired();
+      const isGone =
+        outcome?.value === "overtaken" ? await this.#options.expire(path, expires) : outcome?.value === "gone";
+      if (isGone) gone++;
+      else this.#stale.add(entry);
+    }
+    await this.#dropTooManyStale();
+    return gone;
+  }
+
+  async #dropTooManyStale(): Promise<void> {
+    for (let txn = this.#stale.overflow(); txn !== undefined; txn = this.#stale.overflow()) {
+      await this.#options.engine.txn(txn);
+    }
+  }
+
+  async #readDue(key: KeyValue["key"], until: number): Promise<readonly KeyValue[]> {
+    const { end } = expiryRange({ until });
+    return (await this.#options.engine.range({ key, end, limit: TREE_SWEEP_BATCH, uncounted: true })).kvs;
   }
 
   async #firstExpiry(): Promise<number> {
-    const { kvs } = await this.#options.engine.range({ ...expiryRange(), limit: 1, uncounted: true });
+    const range = expiryRange({ after: this.#lookedUntil });
+    const { kvs } = await this.#options.engine.range({ ...range, limit: 1, uncounted: true });
     const [first] = kvs;
     return (first === undefined ? undefined : parseExpiryKey(first.key)?.expires) ?? Number.POSITIVE_INFINITY;
   }
@@ -148,6 +181,7 @@ export class TreeSweeper {
   }
 }
 
-function isFalse(sweep: PromiseSettledResult<boolean> | undefined): boolean {
-  return sweep?.status === "fulfilled" && !sweep.value;
+/** The first key behind another. */
+function behind(key: Bytes): Bytes {
+  return Buffer.concat([key, Buffer.of(0)]);
 }

@@ -5,6 +5,7 @@ import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, Revision } from "../../engine/model.ts";
+import { BareFiles } from "./bare-files.ts";
 import { firstEvents } from "./first-events.ts";
 import type { FirstEventListener, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
 import { type Change, decodeChange, expiryIn } from "./tree-decode.ts";
@@ -27,6 +28,7 @@ export class TreeWatcher {
   readonly #options: TreeWatcherOptions;
   readonly #hub: WatchHub;
   #watch: Watch;
+  #bare = new BareFiles();
   #running: Promise<void> = Promise.resolve();
   #closed = false;
   #endPause: () => void = () => {};
@@ -121,7 +123,8 @@ export class TreeWatcher {
   }
 
   async #take(change: Change): Promise<void> {
-    const events = await decodeChange(this.#options.engine, change);
+    this.#bare.follow(change.events);
+    const events = await decodeChange(this.#options.engine, change, this.#bare);
     const loop = new LongLoop();
     for (const event of change.events) {
       if (loop.isDue()) await loop.pause();
@@ -134,6 +137,7 @@ export class TreeWatcher {
   }
 
   async #beginAnew(): Promise<void> {
+    this.#bare = new BareFiles();
     this.#watch = this.#options.engine.watch(EVERY_KEY);
     const revision = await this.#watch.createdRevision;
     this.#hub.restart(revision, clearedError(revision, revision + 1, revision));

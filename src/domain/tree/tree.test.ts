@@ -119,7 +119,12 @@ describe("Tree and v3", () => {
     const found = await node("/k");
     expect(found).toMatchObject({ createdIndex: index, modifiedIndex: revision });
     expect(found.expires).toBeUndefined();
+    expect((await engine.status()).revision).toBe(revision);
+    await set("/next", "x", inSeconds(1));
+    now += 2000;
+    await tree.sweep();
     expect((await leftovers()).filter((key) => key.startsWith("\0e"))).toEqual([]);
+    expect((await engine.status()).revision).toBe(revision + 2);
   });
 
   it("get: a v3 delete and put start a file afresh", async () => {
@@ -308,7 +313,11 @@ describe("Tree.sweep", () => {
       ["expire", "/d/first", index + 1],
       ["expire", "/gone", index + 2],
     ]);
-    expect((await leftovers()).filter((key) => key.startsWith("\0e"))).toHaveLength(1);
+    now += 5000;
+    expect(await tree.sweep()).toBe(1);
+    // What was left of the node that went with its directory goes along, by no revision of its own.
+    expect((await leftovers()).filter((key) => key.startsWith("\0e"))).toEqual([]);
+    expect((await engine.status()).revision).toBe(index + 3);
   });
 
   it("may be done by several at once", async () => {

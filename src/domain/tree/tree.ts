@@ -53,7 +53,8 @@ export class Tree implements TreeStore {
     const sweeper = new TreeSweeper({
       engine,
       clock,
-      expire: (path, expires, place) => writer.expire(path, expires, place),
+      expire: (path, expires) => writer.expire(path, expires),
+      onExpired,
       onFailure: (err) => log.warn({ err }, "Nodes whose time has come could not be let go; trying again"),
     });
     const watcher = await TreeWatcher.start({

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../base/clock.ts";
 import type { FirstEventListener, TreeEvent, TreeWatch } from "../../domain/tree/model.ts";
 import type { Exchange, HeldAnswer } from "../face.ts";
-import { beginWait, sendWhole, type V2AnswerOptions } from "./v2-answer.ts";
+import { beginWait, type V2AnswerOptions } from "./v2-answer.ts";
 import { eventJson, showsTimes } from "./v2-json.ts";
 
 export interface LongPollOptions extends V2AnswerOptions {
@@ -35,8 +35,12 @@ export class LongPoll implements FirstEventListener, HeldAnswer {
   }
 
   onEvent(event: TreeEvent): void {
-    if (!this.#isOver) endWith(this.#response, newsOf(event, this.#clock));
+    if (!this.#isOver) tell(this.#response, newsOf(event, this.#clock));
     this.#isTold = true;
+  }
+
+  onTold(): void {
+    this.#response.end();
     this.#watch.close();
   }
 
@@ -79,12 +83,17 @@ function newsOf(event: TreeEvent, clock: Clock): News {
   return news;
 }
 
-/** Ends an answer whose headers have been sent. Node would send a chunk in five parts; framed already, it is one. */
-function endWith(response: ServerResponse, { json, chunked }: News): void {
+/**
+ * Sends the rest of an answer whose headers have been sent; all that is left then is to end it. Node would send a chunk
+ * in five parts; framed already, it is one, and goes straight to the socket, where nothing of the answer waits before it.
+ */
+function tell(response: ServerResponse, { json, chunked }: News): void {
   if (!response.chunkedEncoding) {
     response.end(json);
     return;
   }
   response.chunkedEncoding = false;
-  sendWhole(response, chunked);
+  const { socket } = response;
+  if (socket !== null && socket.writableLength === response.writableLength) socket.write(chunked);
+  else response.write(chunked);
 }

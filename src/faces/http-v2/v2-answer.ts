@@ -166,7 +166,7 @@ function writeJson(
  * Sends the rest of an answer, and ends it when that has gone out. Ended together with it, Node sends an empty piece
  * behind it, and both by a slower system call: a GET takes a fifth longer.
  */
-export function sendWhole(response: ServerResponse, rest: string | Buffer): void {
+function sendWhole(response: ServerResponse, rest: string): void {
   response.write(rest);
   process.nextTick(end, response);
 }
