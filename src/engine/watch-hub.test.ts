@@ -134,6 +134,21 @@ describe("WatchHub: live", () => {
     expect(await first(puts)).toMatchObject({ events: [{ kind: "put", prevKv: undefined }] });
   });
 
+  it("watch: those with the same filters share a message, however many they are", async () => {
+    const world = new World();
+    const filters = [{}, {}, { prevKv: true }, { prevKv: true }, { noDelete: true }, { noPut: true }];
+    const watches = filters.map((more) => world.watch({ ...K, ...more }));
+    const prevKv = kv("k", 1);
+    world.hub.publish(world.change({ kind: "put", kv: kv("k", 2), prevKv }));
+    const [plain, same, previous, samePrevious, puts, deletes] = watches.map((watch) => watch.ready?.());
+    expect(plain).toMatchObject({ revision: 2, events: [{ kv: kv("k", 2), prevKv: undefined }] });
+    expect(same).toBe(plain);
+    expect(previous).toMatchObject({ events: [{ prevKv }] });
+    expect(samePrevious).toBe(previous);
+    expect(puts).toEqual(plain);
+    expect(deletes).toBeUndefined();
+  });
+
   it("requestProgress: answers after everything before it", async () => {
     const world = new World();
     const watch = world.watch(K);

@@ -10,6 +10,7 @@ import type { Watch } from "./engine.ts";
 import type { Event, Revision, WatchRequest } from "./model.ts";
 import { WatchBudget } from "./watch-budget.ts";
 import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
+import { SharedRevision } from "./watch-messages.ts";
 import { Watcher } from "./watcher.ts";
 import { WatcherIndex } from "./watcher-index.ts";
 
@@ -121,8 +122,22 @@ export class WatchHub {
       this.unfollow();
       return;
     }
+    this.#revision = change.revision;
+    const [first] = change.events;
+    if (first !== undefined && change.events.length === 1) {
+      const shared = new SharedRevision(change);
+      for (const watcher of this.#index.find(first.kv.key)) {
+        watcher.offer(shared);
+      }
+    } else {
+      this.#publishMany(change);
+    }
+  }
+
+  /** Events of several keys: each watcher may be told of others. */
+  #publishMany({ revision, events: all }: RevisionEvents): void {
     const perWatcher = new Map<Watcher, Event[]>();
-    for (const event of change.events) {
+    for (const event of all) {
       for (const watcher of this.#index.find(event.kv.key)) {
         const events = perWatcher.get(watcher);
         if (events === undefined) {
@@ -132,9 +147,8 @@ export class WatchHub {
         }
       }
     }
-    this.#revision = change.revision;
     for (const [watcher, events] of perWatcher) {
-      watcher.offer({ revision: change.revision, events });
+      watcher.offer(new SharedRevision({ revision, events }));
     }
   }
 

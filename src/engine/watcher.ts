@@ -4,10 +4,11 @@ import { MusterError } from "../base/errors.ts";
 import { WATCH_MESSAGE_BYTES, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
 import type { Watch } from "./engine.ts";
 import { covers } from "./key-range.ts";
-import type { Event, Revision, WatchMessage, WatchRequest } from "./model.ts";
+import type { Revision, WatchMessage, WatchRequest } from "./model.ts";
 import { turns } from "./turns.ts";
 import type { Keeper, WatchBudget } from "./watch-budget.ts";
-import type { RevisionEvents, WatchHistory } from "./watch-history.ts";
+import type { WatchHistory } from "./watch-history.ts";
+import { type Queued, type SharedRevision, ShownRevision } from "./watch-messages.ts";
 
 export interface WatcherOptions {
   readonly request: WatchRequest;
@@ -18,19 +19,6 @@ export interface WatcherOptions {
   readonly published: () => Revision;
   readonly onClose: () => void;
   readonly budget: WatchBudget;
-}
-
-interface Queued {
-  readonly message: WatchMessage;
-  readonly events: number;
-  readonly bytes: number;
-}
-
-/** A revision, as far as it has been read. */
-interface Part {
-  readonly revision: Revision;
-  readonly events: Event[];
-  bytes: number;
 }
 
 export class Watcher implements Watch, Keeper {
@@ -45,7 +33,7 @@ export class Watcher implements Watch, Keeper {
   #behindFrom: Revision | undefined;
   /** Which change of that revision is read next, and what has been read of it. */
   #behindSub = 0;
-  #part: Part | undefined;
+  #part: ShownRevision | undefined;
   #wantsProgress = false;
   #wake: () => void = () => {};
   #iterated = false;
@@ -60,11 +48,11 @@ export class Watcher implements Watch, Keeper {
   }
 
   /** Takes the changes of a revision that concern the watch's keys. */
-  offer(change: RevisionEvents): void {
+  offer(change: SharedRevision): void {
     if (this.#behindFrom !== undefined || change.revision < this.#from) {
       return;
     }
-    const queued = this.#toQueue(change);
+    const queued = change.for(this.#options.request);
     if (queued === undefined) {
       return;
     }
@@ -183,11 +171,12 @@ export class Watcher implements Watch, Keeper {
     if (piece === undefined || this.#closed) {
       return;
     }
-    for (const change of piece.revisions) {
-      if (this.#part?.revision !== change.revision) {
+    for (const { revision, events } of piece.revisions) {
+      if (this.#part?.revision !== revision) {
         this.#pushPart();
       }
-      this.#part = this.#extended(this.#part, change);
+      this.#part ??= new ShownRevision(revision);
+      this.#part.add(events, request);
     }
     this.#behindFrom = piece.next > published() ? undefined : piece.next;
     this.#behindSub = piece.nextSub ?? 0;
@@ -204,10 +193,10 @@ export class Watcher implements Watch, Keeper {
   }
 
   #pushPart(): void {
-    const part = this.#part;
+    const queued = this.#part?.toQueue();
     this.#part = undefined;
-    if (part !== undefined && part.events.length > 0) {
-      this.#push(toQueue(part));
+    if (queued !== undefined) {
+      this.#push(queued);
     }
   }
 
@@ -217,32 +206,4 @@ export class Watcher implements Watch, Keeper {
     this.#queuedBytes += queued.bytes;
     this.#options.budget.add(this, queued.bytes + WATCH_MESSAGE_BYTES);
   }
-
-  /** The message that the watch is sent for a revision, or undefined where its filters leave nothing. */
-  #toQueue(change: RevisionEvents): Queued | undefined {
-    const part = this.#extended(undefined, change);
-    return part.events.length === 0 ? undefined : toQueue(part);
-  }
-
-  /** Adds those events of a revision that the watch's filters leave. */
-  #extended(part: Part | undefined, { revision, events }: RevisionEvents): Part {
-    const { noPut, noDelete, prevKv } = this.#options.request;
-    const extended = part ?? { revision, events: [], bytes: 0 };
-    for (const event of events) {
-      if (event.kind === "put" ? noPut !== true : noDelete !== true) {
-        const shown = prevKv === true || event.prevKv === undefined ? event : { ...event, prevKv: undefined };
-        extended.events.push(shown);
-        extended.bytes += bytesOf(shown);
-      }
-    }
-    return extended;
-  }
-}
-
-function toQueue({ revision, events, bytes }: Part): Queued {
-  return { message: { kind: "events", revision, events }, events: events.length, bytes };
-}
-
-function bytesOf({ kv, prevKv }: Event): number {
-  return kv.key.length + kv.value.length + (prevKv === undefined ? 0 : prevKv.key.length + prevKv.value.length);
 }

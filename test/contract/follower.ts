@@ -51,6 +51,8 @@ export class Acknowledged {
       case "saw":
         this.seen = Math.max(this.seen, Number(number));
         break;
+      case "defragmented":
+        break;
       default:
         throw new Error(`the child could not go on: ${what} ${number} ${writes}`);
     }

@@ -10,7 +10,7 @@ import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 import { isBefore, judgedV3Program, knownV3Differences } from "./v3-known-differences.ts";
 import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
-import { v3Program } from "./v3-requests.ts";
+import { v3Program, watchedV3Program } from "./v3-programs.ts";
 import { listing, type V3Step, v3StepSchema } from "./v3-steps.ts";
 
 /** How many programs are played; a long run sets more. */
@@ -73,18 +73,22 @@ function against(binaries: EtcdBinaries, programs: number): void {
     expect(differences.filter((name) => !shown.has(name))).toEqual([]);
   });
 
-  const title = `answers ${programs} random programs the same (seed ${SEED})`;
-  it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
-    const property = fc.asyncProperty(
-      v3Program({ newer: !isBefore(version, 3, 7) }),
-      async (steps) => void (await compare(steps)),
-    );
-    await fc.assert(property, {
-      seed: SEED,
-      numRuns: programs,
-      timeout: PROGRAM_TIMEOUT_MS,
-      interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-      markInterruptAsFailure: true,
-    });
-  });
+  const newer = !isBefore(version, 3, 7);
+  it.each([
+    ["programs", v3Program({ newer }), programs],
+    ["programs that are watched", watchedV3Program({ newer: !isBefore(version, 3, 5) }), Math.ceil(programs / 2)],
+  ] as const)(
+    `answers random %s the same (seed ${SEED})`,
+    { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS },
+    async (_title, program, numRuns) => {
+      const property = fc.asyncProperty(program, async (steps) => void (await compare(steps)));
+      await fc.assert(property, {
+        seed: SEED,
+        numRuns,
+        timeout: PROGRAM_TIMEOUT_MS,
+        interruptAfterTimeLimit: ALL_TIMEOUT_MS,
+        markInterruptAsFailure: true,
+      });
+    },
+  );
 }

@@ -4,7 +4,8 @@
  */
 import { isJsonObject, type Json } from "../conformance/json.ts";
 import { type V3AnswerPair, v3Differences } from "./v3-lockstep.ts";
-import type { V3Step } from "./v3-steps.ts";
+import { type V3Step, WATCH } from "./v3-steps.ts";
+import { hasMoreDeletions, hasMoreProgress } from "./v3-watch-told.ts";
 
 interface Exception {
   readonly name: string;
@@ -30,6 +31,26 @@ const EXCEPTIONS: readonly Exception[] = [
       "where a transaction wants more than one thing that is not there, etcd looked at its puts before its ranges until 3.6 took its operations in order, and for their keys before their leases until 3.7",
     in: (version) => isBefore(version, 3, 7),
     covers: ({ step, etcd, muster }) => step.call === "KV/Txn" && isMissing(etcd) && isMissing(muster),
+  },
+  {
+    name: "progress-beside-compacted",
+    reason:
+      "once a watch of a stream was canceled as compacted, etcd answers no progress request on that stream until the client cancels that watch, too",
+    in: (version) => !isBefore(version, 3, 5),
+    covers: ({ step, etcd, muster }) => step.call === WATCH && hasMoreProgress(etcd, muster),
+  },
+  {
+    name: "progress-of-those-behind",
+    reason:
+      "etcd answered every progress request at once, even while watches were behind or had not begun, until 3.5.8 waited for them",
+    in: (version) => isBefore(version, 3, 5),
+    covers: ({ step, etcd, muster }) => step.call === WATCH && hasMoreProgress(muster, etcd),
+  },
+  {
+    name: "deletions-at-compaction",
+    reason: "etcd forgot the deletions of the revision that it was compacted to, until it kept them in 3.5.16",
+    in: (version) => isBefore(version, 3, 5),
+    covers: ({ step, etcd, muster }) => step.call === WATCH && hasMoreDeletions(etcd, muster),
   },
 ];
 

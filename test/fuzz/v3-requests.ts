@@ -1,18 +1,18 @@
-/** Random v3 requests and programs of them: mostly sound ones, so that the store gets somewhere, and every kind of odd one. */
+/** Random v3 requests: mostly sound ones, so that the store gets somewhere, and every kind of odd one. */
 import fc from "fast-check";
 import type { V3Step } from "./v3-steps.ts";
 
-type Request = V3Step["request"];
-type Field = fc.Arbitrary<Request[string]>;
+export type Request = V3Step["request"];
+export type Field = fc.Arbitrary<Request[string]>;
 
 const flag = fc.boolean();
 
-function oneIn<A, B>(times: number, arbitrary: fc.Arbitrary<A>, usual: fc.Arbitrary<B>): fc.Arbitrary<A | B> {
+export function oneIn<A, B>(times: number, arbitrary: fc.Arbitrary<A>, usual: fc.Arbitrary<B>): fc.Arbitrary<A | B> {
   return fc.oneof({ weight: times - 1, arbitrary: usual }, { weight: 1, arbitrary });
 }
 
 /** A message of which any field may be left out. */
-function message(fields: Record<string, Field>, required: readonly string[] = []): fc.Arbitrary<Request> {
+export function message(fields: Record<string, Field>, required: readonly string[] = []): fc.Arbitrary<Request> {
   return fc.record(fields, { requiredKeys: [...required] });
 }
 
@@ -37,7 +37,11 @@ const limit = fc.oneof(
 );
 
 /** Which keys; without a range_end just one. */
-const where = oneIn(3, fc.record({ key }), fc.record({ key: oneIn(4, fc.constant("\0"), key), range_end: rangeEnd }));
+export const where = oneIn(
+  3,
+  fc.record({ key }),
+  fc.record({ key: oneIn(4, fc.constant("\0"), key), range_end: rangeEnd }),
+);
 
 const sort = fc.record({
   sort_order: fc.constantFrom("NONE", "ASCEND", "DESCEND"),
@@ -158,7 +162,7 @@ const wideTxn: fc.Arbitrary<Request> = fc
 const call = (name: string, request: fc.Arbitrary<Request>): fc.Arbitrary<V3Step> =>
   request.map((of) => ({ call: name, request: of }));
 
-const steps = [
+export const steps: readonly fc.WeightedArbitrary<V3Step>[] = [
   { weight: 24, arbitrary: call("KV/Put", put) },
   { weight: 16, arbitrary: call("KV/Txn", txn(2)) },
   { weight: 14, arbitrary: call("KV/Range", range) },
@@ -180,17 +184,7 @@ const steps = [
 ];
 
 /** What came with etcd 3.7. */
-const newerSteps = [
+export const newerSteps: readonly fc.WeightedArbitrary<V3Step>[] = [
   { weight: 3, arbitrary: call("KV/RangeStream", streamed) },
   { weight: 1, arbitrary: call("KV/Range", oddSort) },
 ];
-
-/**
- * A program: a list of steps; `newer`: with what etcd has since 3.7. Leases of a second or two do not come to their end
- * in one.
- */
-export function v3Program({ newer }: { readonly newer: boolean }): fc.Arbitrary<readonly V3Step[]> {
-  const step = fc.oneof(...steps, ...(newer ? newerSteps : []));
-  const granted = [101, 102].map((ID): V3Step => ({ call: "Lease/LeaseGrant", request: { ID, TTL: 6000 } }));
-  return fc.array(step, { minLength: 10, maxLength: 60, size: "max" }).map((list) => [...granted, ...list]);
-}

@@ -4,8 +4,14 @@ import { z } from "zod";
 const jsonSchema = z.record(z.string(), z.json());
 
 /**
+ * A request of a stream of watches: `stream` says of which; `end` ends it, another one takes its place when it is named
+ * again; `half_close` is the client's end of it.
+ */
+export const WATCH = "Watch/Watch";
+
+/**
  * A request of a method such as `KV/Range`, in etcd's field names. Bytes are written as text, a character for each;
- * "S+3" is a revision counted from the program's start.
+ * `y*700000` as a value is so many of it; "S+3" is a revision counted from the program's start.
  */
 export const v3StepSchema = z.strictObject({ call: z.string(), request: jsonSchema });
 export type V3Step = z.infer<typeof v3StepSchema>;
@@ -21,9 +27,14 @@ export function wireRequest(request: Json, start: number, name = ""): Json | Uin
     return Object.fromEntries(Object.entries(request).map(([field, of]) => [field, wireRequest(of, start, field)]));
   }
   if (typeof request !== "string") return request ?? 0;
-  if (BYTES.has(name)) return Buffer.from(request, "latin1");
+  if (BYTES.has(name)) return bytesOf(request);
   const offset = /^S([+-]\d+)$/.exec(request)?.[1];
   return offset === undefined ? request : start + Number(offset);
+}
+
+function bytesOf(text: string): Buffer {
+  const [, char = "", times] = /^(.)\*(\d+)$/.exec(text) ?? [];
+  return times === undefined ? Buffer.from(text, "latin1") : Buffer.alloc(Number(times), char);
 }
 
 /** A program as a person can read it, and as v3-pinned.json takes it. */

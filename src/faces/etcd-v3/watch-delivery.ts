@@ -2,18 +2,30 @@
 import { isMusterError } from "../../base/errors.ts";
 import { WATCH_RESPONSE_BYTES, WATCH_RESPONSE_REVISIONS } from "../../base/limits.ts";
 import type { Watch } from "../../engine/engine.ts";
-import type { Revision, WatchMessage } from "../../engine/model.ts";
+import type { Revision } from "../../engine/model.ts";
+import { EncodedMessage } from "../../grpc/call.ts";
 import type { WatchCreateRequest, WatchResponse } from "../../proto/etcdserverpb.ts";
 import { etcdError } from "./errors.ts";
-import { type Batch, fragmentsOf, NO_RESPONSE, sizeOf, wireEvent } from "./watch-responses.ts";
+import { type EventsMessage, encodedEvents, encodedPart } from "./watch-encoding.ts";
+import { fragmentsOf, NO_RESPONSE, RESPONSE_OVERHEAD_BYTES } from "./watch-responses.ts";
 
-type EventsMessage = Extract<WatchMessage, { readonly kind: "events" }>;
+/** What is told together. */
+interface Batch {
+  readonly messages: readonly EventsMessage[];
+  /** Their events on the wire, one piece each. */
+  readonly pieces: readonly Uint8Array[];
+  readonly bytes: number;
+  /** The newest of them. */
+  readonly revision: Revision;
+}
 
 /** What a watch needs of the stream that it is on. */
 export interface DeliveryStream {
   /** Sends what `make` gives when it is this one's turn on the stream; resolves when there is room for more. */
-  tell(make: () => Iterable<WatchResponse>): Promise<void>;
+  tell(make: () => Iterable<WatchResponse | EncodedMessage>): Promise<void>;
   header(revision: Revision): WatchResponse["header"];
+  /** The same as part of a response. */
+  encodedHeader(revision: Revision): Uint8Array;
   /** Everything up to this revision has been told. */
   progressed(delivery: WatchDelivery, revision: Revision): Promise<void>;
   /** The watch has ended by itself. */
@@ -33,6 +45,7 @@ export class WatchDelivery {
   readonly id: bigint;
   readonly #options: DeliveryOptions;
   readonly #watch: Watch;
+  readonly #encodedId: Uint8Array;
   /** Whether nothing has been told since the last time that progress was due. */
   #isIdle = false;
   #owesNotice = false;
@@ -42,6 +55,7 @@ export class WatchDelivery {
     this.id = options.id;
     this.#options = options;
     this.#watch = options.watch;
+    this.#encodedId = encodedPart({ watchId: options.id });
   }
 
   /** Whether everything before the watch's start has happened: until then it makes no progress. */
@@ -87,41 +101,45 @@ export class WatchDelivery {
     this.#isIdle = true;
   }
 
-  async #tell(first: EventsMessage): Promise<void> {
-    const { request, stream, id } = this.#options;
+  #tell(first: EventsMessage): Promise<void> {
     this.#isIdle = false;
-    await stream.tell(() => {
-      if (this.#closed) return [];
-      const batch = this.#gather(first);
-      const told = { ...NO_RESPONSE, watchId: id, header: stream.header(this.#headerRevision(batch, first)) };
-      return request.fragment
-        ? fragmentsOf(told, batch, stream.maxFragmentBytes)
-        : [{ ...told, events: batch.events.map(wireEvent) }];
-    });
+    return this.#options.stream.tell(() => (this.#closed ? [] : this.#responses(first)));
+  }
+
+  #responses(first: EventsMessage): Iterable<WatchResponse | EncodedMessage> {
+    const { request, stream, id } = this.#options;
+    const { messages, pieces, bytes, revision } = this.#gather(first);
+    const shown = this.#headerRevision(revision, first);
+    if (request.fragment && bytes + RESPONSE_OVERHEAD_BYTES > stream.maxFragmentBytes) {
+      const told = { ...NO_RESPONSE, watchId: id, header: stream.header(shown) };
+      const events = messages.flatMap((message) => message.events);
+      return fragmentsOf(told, events, stream.maxFragmentBytes);
+    }
+    return [new EncodedMessage([stream.encodedHeader(shown), this.#encodedId, ...pieces])];
   }
 
   /** What is at hand behind `first`, as far as it may go into one response: whole revisions. */
   #gather(first: EventsMessage): Batch {
-    const events = [...first.events];
+    const messages = [first];
+    const pieces = [encodedEvents(first)];
     let { revision } = first;
-    let bytes = 0;
-    for (const event of events) bytes += sizeOf(event);
-    for (let count = 1; count < WATCH_RESPONSE_REVISIONS && bytes < WATCH_RESPONSE_BYTES; count++) {
+    let bytes = pieces[0]?.length ?? 0;
+    while (messages.length < WATCH_RESPONSE_REVISIONS && bytes < WATCH_RESPONSE_BYTES) {
       const next = this.#watch.ready?.();
       if (next === undefined || next.kind !== "events") break;
+      const piece = encodedEvents(next);
+      messages.push(next);
+      pieces.push(piece);
+      bytes += piece.length;
       revision = next.revision;
-      for (const event of next.events) {
-        events.push(event);
-        bytes += sizeOf(event);
-      }
     }
-    return { events, revision, bytes };
+    return { messages, pieces, bytes, revision };
   }
 
   /** As etcd's: the store's where the watch catches up, else that of the events. */
-  #headerRevision(batch: Batch, first: EventsMessage): Revision {
+  #headerRevision(newest: Revision, first: EventsMessage): Revision {
     const { createdRevision } = this.#options;
-    return first.revision <= createdRevision ? Math.max(createdRevision, batch.revision) : batch.revision;
+    return first.revision <= createdRevision ? Math.max(createdRevision, newest) : newest;
   }
 
   async #progress(revision: Revision): Promise<void> {

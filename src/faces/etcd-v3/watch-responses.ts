@@ -1,5 +1,5 @@
 /** What is sent on a stream of watches. */
-import type { Event, Revision } from "../../engine/model.ts";
+import type { Event } from "../../engine/model.ts";
 import type { WatchResponse } from "../../proto/etcdserverpb.ts";
 import { Event_EventType as EventType, type Event as WireEvent } from "../../proto/mvccpb.ts";
 
@@ -22,25 +22,16 @@ export const NO_WATCH_ID = -1n;
 const EVENT_OVERHEAD_BYTES = 128;
 
 /** What a response takes at most, beside its events. */
-const RESPONSE_OVERHEAD_BYTES = 64;
+export const RESPONSE_OVERHEAD_BYTES = 64;
 
 export function wireEvent({ kind, kv, prevKv }: Event): WireEvent {
   return { type: kind === "put" ? EventType.PUT : EventType.DELETE, kv, prevKv };
 }
 
 /** What an event takes on the wire, at most. */
-export function sizeOf({ kv, prevKv }: Event): number {
+function sizeOf({ kv, prevKv }: Event): number {
   const before = prevKv === undefined ? 0 : prevKv.key.length + prevKv.value.length;
   return EVENT_OVERHEAD_BYTES + kv.key.length + kv.value.length + before;
-}
-
-/** Events that are told together. */
-export interface Batch {
-  readonly events: readonly Event[];
-  /** The newest of them. */
-  readonly revision: Revision;
-  /** All of them on the wire, at most. */
-  readonly bytes: number;
 }
 
 /**
@@ -49,13 +40,9 @@ export interface Batch {
  */
 export function* fragmentsOf(
   told: WatchResponse,
-  { events, bytes }: Batch,
+  events: readonly Event[],
   maxBytes: number,
 ): Generator<WatchResponse> {
-  if (bytes + RESPONSE_OVERHEAD_BYTES <= maxBytes) {
-    yield { ...told, events: events.map(wireEvent) };
-    return;
-  }
   let part: WireEvent[] = [];
   let partBytes = RESPONSE_OVERHEAD_BYTES;
   for (const event of events) {

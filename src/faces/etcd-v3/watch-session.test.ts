@@ -4,7 +4,8 @@ import { MusterError } from "../../base/errors.ts";
 import { type Keyspace, openKeyspace } from "../../domain/keyspace/keyspace.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
-import { WatchCreateRequest, type WatchRequest, type WatchResponse } from "../../proto/etcdserverpb.ts";
+import { EncodedMessage } from "../../grpc/call.ts";
+import { WatchCreateRequest, type WatchRequest, WatchResponse } from "../../proto/etcdserverpb.ts";
 import { Headers } from "./header.ts";
 import { WatchSession, type WatchSessionOptions } from "./watch-session.ts";
 
@@ -37,8 +38,8 @@ function open(options: Partial<WatchSessionOptions> = {}) {
   const come: WatchResponse[] = [];
   let release: (() => void) | undefined;
   let isBlocked = false;
-  const send = async (response: WatchResponse) => {
-    come.push(response);
+  const send = async (response: WatchResponse | EncodedMessage) => {
+    come.push(response instanceof EncodedMessage ? WatchResponse.decode(Buffer.concat(response.pieces)) : response);
     if (isBlocked) {
       await new Promise<void>((resolve) => {
         release = resolve;
@@ -136,6 +137,24 @@ describe("WatchSession", () => {
     await client.session.take(PROGRESS);
     await client.session.take({ requestUnion: { $case: "cancelRequest", value: { watchId: 7n } } });
     await expect.poll(() => client.come.some(({ watchId }) => watchId === -1n)).toBe(true);
+  });
+
+  it("keeps the ID of a watch that was canceled as compacted until its client cancels it, too", async () => {
+    for (let count = 0; count < 3; count++) await put("a");
+    await engine.compact(3);
+    using client = open();
+    await client.session.take(create("a", { startRevision: 1, watchId: 3n }));
+    await expect.poll(() => client.come.at(-1)).toMatchObject({ watchId: 3n, canceled: true, compactRevision: 3 });
+    const cancel = { requestUnion: { $case: "cancelRequest", value: { watchId: 3n } } } as const;
+    await client.session.take(create("a", { watchId: 3n }));
+    await client.session.take(cancel);
+    await client.session.take(cancel);
+    await client.session.take(create("a", { watchId: 3n }));
+    expect(client.come.slice(2).map(({ watchId, created, canceled }) => [watchId, created, canceled])).toEqual([
+      [-1n, true, true],
+      [3n, false, true],
+      [3n, true, false],
+    ]);
   });
 
   it("a client that does not read has each watch take one message at most, and misses nothing", async () => {

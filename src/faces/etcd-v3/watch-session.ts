@@ -1,10 +1,13 @@
 /** A stream of watches: any number of them, made, canceled and told on it. */
+import { NO_BYTES } from "../../base/bytes.ts";
 import { WATCH_PROGRESS_INTERVAL_MS, WATCH_RESPONSE_FRAGMENT_BYTES } from "../../base/limits.ts";
 import type { Keyspace } from "../../domain/keyspace/keyspace.ts";
 import type { Revision } from "../../engine/model.ts";
+import type { EncodedMessage } from "../../grpc/call.ts";
 import type { WatchCreateRequest, WatchRequest, WatchResponse } from "../../proto/etcdserverpb.ts";
 import type { Headers } from "./header.ts";
 import { type DeliveryStream, WatchDelivery } from "./watch-delivery.ts";
+import { encodedPart } from "./watch-encoding.ts";
 import { WatchProgress } from "./watch-progress.ts";
 import { REFUSALS, readWatch } from "./watch-request.ts";
 import { NO_RESPONSE, NO_WATCH_ID } from "./watch-responses.ts";
@@ -17,7 +20,7 @@ export interface WatchSessionOptions {
   readonly keyspace: Pick<Keyspace, "watch" | "status">;
   readonly headers: Headers;
   /** Sends a response; resolves when there is room for the next one. */
-  readonly send: (response: WatchResponse) => Promise<void>;
+  readonly send: (response: WatchResponse | EncodedMessage) => Promise<void>;
   /** How long a watch that asked for progress notices is idle until it gets one, in ms. Default: WATCH_PROGRESS_INTERVAL_MS. */
   readonly progressIntervalMs?: number;
   /** The largest response of a watch that asked for fragments, in bytes. Default: WATCH_RESPONSE_FRAGMENT_BYTES. */
@@ -30,10 +33,14 @@ export class WatchSession implements DeliveryStream {
   readonly maxFragmentBytes: number;
   readonly #options: WatchSessionOptions;
   readonly #deliveries = new Map<bigint, WatchDelivery>();
+  /** Of watches that ended by themselves: as with etcd, they are taken until the client cancels these watches, too. */
+  readonly #endedIds = new Set<bigint>();
   readonly #turns = new WatchTurns();
   readonly #progress: WatchProgress;
   #fail: (error: unknown) => void = () => {};
   #nextId = 0n;
+  /** The latest: all watches of a stream tell of the same revisions. */
+  #encodedHeader: { readonly revision: Revision; readonly bytes: Uint8Array } = { revision: -1, bytes: NO_BYTES };
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -81,7 +88,14 @@ export class WatchSession implements DeliveryStream {
     return this.#options.headers.at(revision);
   }
 
-  tell(make: () => Iterable<WatchResponse>): Promise<void> {
+  encodedHeader(revision: Revision): Uint8Array {
+    if (this.#encodedHeader.revision !== revision) {
+      this.#encodedHeader = { revision, bytes: encodedPart({ header: this.header(revision) }) };
+    }
+    return this.#encodedHeader.bytes;
+  }
+
+  tell(make: () => Iterable<WatchResponse | EncodedMessage>): Promise<void> {
     return this.#turns.take(async () => {
       if (this.#closed) return;
       for (const response of make()) await this.#options.send(response);
@@ -94,13 +108,14 @@ export class WatchSession implements DeliveryStream {
 
   ended(delivery: WatchDelivery): void {
     this.#deliveries.delete(delivery.id);
+    this.#endedIds.add(delivery.id);
     void this.#gone(delivery).catch(this.#fail);
   }
 
   async #create(request: WatchCreateRequest): Promise<void> {
     const asked = readWatch(request);
     if ("refusal" in asked) return this.#refuse(asked.refusal);
-    if (request.watchId !== ANY_ID && this.#deliveries.has(request.watchId)) return this.#refuse(REFUSALS.duplicateId);
+    if (request.watchId !== ANY_ID && this.#isTaken(request.watchId)) return this.#refuse(REFUSALS.duplicateId);
     const watch = this.#options.keyspace.watch(asked);
     const id = request.watchId === ANY_ID ? this.#freeId() : request.watchId;
     try {
@@ -126,21 +141,26 @@ export class WatchSession implements DeliveryStream {
 
   /** A watch that is not there is canceled without a word, as etcd has it. */
   async #cancel(id: bigint): Promise<void> {
+    if (!this.#isTaken(id)) return;
     const delivery = this.#deliveries.get(id);
-    if (delivery === undefined) return;
-    delivery.close();
+    delivery?.close();
     this.#deliveries.delete(id);
+    this.#endedIds.delete(id);
     const { revision } = await this.#options.keyspace.status();
     await this.tell(() => [{ ...NO_RESPONSE, watchId: id, header: this.header(revision), canceled: true }]);
-    await this.#gone(delivery);
+    if (delivery !== undefined) await this.#gone(delivery);
   }
 
   async #gone(delivery: WatchDelivery): Promise<void> {
     if (await this.#progress.gone(delivery)) this.#progress.ask(this.#deliveries.values());
   }
 
+  #isTaken(id: bigint): boolean {
+    return this.#deliveries.has(id) || this.#endedIds.has(id);
+  }
+
   #freeId(): bigint {
-    while (this.#deliveries.has(this.#nextId)) this.#nextId++;
+    while (this.#isTaken(this.#nextId)) this.#nextId++;
     return this.#nextId++;
   }
 
