@@ -13,6 +13,10 @@ import { v2Get } from "./figures/v2-get.ts";
 import { v2LargeTree } from "./figures/v2-large-tree.ts";
 import { v2Polls } from "./figures/v2-polls.ts";
 import { v2Put } from "./figures/v2-put.ts";
+import { v3Memory } from "./figures/v3-memory.ts";
+import { v3Put } from "./figures/v3-put.ts";
+import { v3Range } from "./figures/v3-range.ts";
+import { v3Watch } from "./figures/v3-watch.ts";
 import { wake } from "./figures/wake.ts";
 import { describeEnvironment } from "./lib/environment.ts";
 import type { Figure, Scale } from "./lib/figure.ts";
@@ -24,6 +28,7 @@ import { etcdBinaries } from "./peers/etcd-binaries.ts";
 const FIGURES: readonly Figure[] = [
   ...[getToken, newToken, putMember, wake, storeSize, largeStore],
   ...[v2Put, v2Get, v2Polls, v2LargeTree],
+  ...[v3Put, v3Range, v3Watch, v3Memory],
   enginePuts,
 ];
 

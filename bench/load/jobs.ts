@@ -52,7 +52,51 @@ const wakeJob = z.object({
 });
 export type WakeJob = Readonly<z.infer<typeof wakeJob>>;
 
-export const job = z.discriminatedUnion("kind", [httpJob, waitJob, wakeJob]);
+const grpcJob = z.object({
+  kind: z.literal("grpc"),
+  url: z.string(),
+  connections: z.number(),
+  /** Spread evenly over the connections, one call at a time each. */
+  clients: z.number(),
+  call: z.discriminatedUnion("kind", [
+    /** The prefix with a number of eight digits behind it: from 0 to `keys` - 1, then again from the beginning. */
+    z.object({ kind: z.literal("put"), prefix: z.string(), keys: z.number(), valueBytes: z.number() }),
+    /** The same key again and again. */
+    z.object({ kind: z.literal("range"), key: z.string() }),
+  ]),
+  /** No call begins later than this; absent: none is kept back. */
+  limitMs: z.number().optional(),
+  /** No more calls than this. */
+  count: z.number().optional(),
+});
+export type GrpcJob = Readonly<z.infer<typeof grpcJob>>;
+
+/** Lets many watch a key by gRPC, until an unwatch job. */
+const watchJob = z.object({
+  kind: z.literal("watch"),
+  url: z.string(),
+  key: z.string(),
+  valueBytes: z.number(),
+  /** Each with one stream. */
+  connections: z.number(),
+  /** Watches on each stream. */
+  watchersEach: z.number(),
+});
+export type WatchJob = Readonly<z.infer<typeof watchJob>>;
+
+/** Puts the key of the watch job before it. */
+const tellJob = z.object({
+  kind: z.literal("tell"),
+  puts: z.number(),
+  /** Whether the next put waits until everybody was told of the one before. */
+  oneByOne: z.boolean(),
+});
+export type TellJob = Readonly<z.infer<typeof tellJob>>;
+
+/** Ends the watches of the watch job before it. */
+const unwatchJob = z.object({ kind: z.literal("unwatch") });
+
+export const job = z.discriminatedUnion("kind", [httpJob, waitJob, wakeJob, grpcJob, watchJob, tellJob, unwatchJob]);
 export type Job = z.infer<typeof job>;
 
 export const httpResult = z.object({
@@ -72,6 +116,20 @@ export const wakeResult = z.object({
   lastMs: z.number(),
 });
 export type WakeResult = Readonly<z.infer<typeof wakeResult>>;
+
+export const grpcResult = httpResult.omit({ bodies: true });
+export type GrpcResult = Readonly<z.infer<typeof grpcResult>>;
+
+export const tellResult = z.object({
+  /** From the first put until everybody was told of the last. */
+  elapsedMs: z.number(),
+  cpuMs: z.number(),
+  events: z.number(),
+  /** One by one: from the sending of each put until the last watcher was told of it, and until it was answered, in ms. */
+  told: z.array(z.number()),
+  answered: z.array(z.number()),
+});
+export type TellResult = Readonly<z.infer<typeof tellResult>>;
 
 /** What the process sends back. */
 export const reply = z.union([z.object({ result: z.unknown() }), z.object({ error: z.string() })]);

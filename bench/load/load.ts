@@ -3,14 +3,21 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { benchScript } from "../lib/project.ts";
 import {
+  type GrpcJob,
+  type GrpcResult,
+  grpcResult,
   type HttpJob,
   type HttpResult,
   httpResult,
   type Job,
   reply,
+  type TellJob,
+  type TellResult,
+  tellResult,
   type WaitJob,
   type WakeJob,
   type WakeResult,
+  type WatchJob,
   wakeResult,
 } from "./jobs.ts";
 
@@ -45,6 +52,25 @@ export class Load implements AsyncDisposable {
   /** Ends their wait with a write. */
   async wake(job: Omit<WakeJob, "kind">): Promise<WakeResult> {
     return wakeResult.parse(await this.#run({ ...job, kind: "wake" }));
+  }
+
+  async grpc(job: Omit<GrpcJob, "kind">): Promise<GrpcResult> {
+    return grpcResult.parse(await this.#run({ ...job, kind: "grpc" }));
+  }
+
+  /** Lets many watch a key; resolves when all watches stand. */
+  async watch(job: Omit<WatchJob, "kind">): Promise<void> {
+    await this.#run({ ...job, kind: "watch" });
+  }
+
+  /** Puts the key that is watched; resolves when every watcher was told of every put. */
+  async tell(job: Omit<TellJob, "kind">): Promise<TellResult> {
+    return tellResult.parse(await this.#run({ ...job, kind: "tell" }));
+  }
+
+  /** Ends the watches. */
+  async unwatch(): Promise<void> {
+    await this.#run({ kind: "unwatch" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

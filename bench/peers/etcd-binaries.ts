@@ -1,4 +1,4 @@
-/** Debian's etcd, as scripts/etcd.mjs finds or fetches it for the tests. */
+/** Real etcds, as scripts/etcd.mjs and scripts/etcd-go.mjs find, fetch or build them for the tests. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -10,10 +10,19 @@ const run = promisify(execFile);
 const answer = z.object({ etcd: z.string(), version: z.string() });
 export type EtcdBinaries = Readonly<z.infer<typeof answer>>;
 
-/** Undefined, and the reason on stderr, where there is none. */
+/** Debian's etcd. Undefined, and the reason on stderr, where there is none. */
 export async function etcdBinaries(): Promise<EtcdBinaries | undefined> {
+  return binariesOf("etcd.mjs");
+}
+
+/** The newest etcd, built from its Go modules; `debian` where there is no Go that is new enough. */
+export async function newestEtcd(debian: EtcdBinaries): Promise<EtcdBinaries> {
+  return (await binariesOf("etcd-go.mjs", "3.7")) ?? debian;
+}
+
+async function binariesOf(script: string, ...parameters: readonly string[]): Promise<EtcdBinaries | undefined> {
   try {
-    const { stdout } = await run(process.execPath, [join(PROJECT, "scripts", "etcd.mjs")]);
+    const { stdout } = await run(process.execPath, [join(PROJECT, "scripts", script), ...parameters]);
     return answer.parse(JSON.parse(stdout));
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
