@@ -130,6 +130,15 @@ describe("Engine.defragment", () => {
     for (const [key, value] of acknowledged) expect(found.get(key), key).toBe(value);
   });
 
+  it("goes on with a first write that frees very much", async () => {
+    await putMany();
+    await defragment();
+    const { revision } = await deleteAll("many/", "many0");
+    await engine.compact(revision, { physical: true });
+    await putMany();
+    expect(await content()).toHaveLength(MANY);
+  });
+
   it("waits for a write that goes in pieces, and lets none begin until it is done", async () => {
     await engine.close();
     engine = await openLmdbEngine({ directory, clock: systemClock, writeSlice: { ms: 0, unitsPerLook: 1 } });

@@ -1,10 +1,11 @@
 /** Opening LMDB: with which settings and tables, and what its errors mean. */
-import { closeSync, existsSync, fsync, openSync, readFileSync, statfsSync } from "node:fs";
+import { closeSync, constants, existsSync, fsync, openSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES } from "../../base/limits.ts";
+import { hasFreeList, MissingFreeList } from "./lmdb-free-list.ts";
 
 /** The tables of lmdb-schema.ts. What they are asked outside a write callback is always committed and synced. */
 export interface Tables {
@@ -28,12 +29,17 @@ export interface OpenOptions {
 export interface Opened {
   readonly root: RootDatabase<Buffer, Buffer>;
   readonly tables: Tables;
+  /** What whoever writes has to begin first, if it is missing. */
+  readonly missingFreeList?: MissingFreeList;
 }
 
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 const TABLE_COUNT = 6;
 /** LMDB's own name for it. */
 export const DATA_FILE = "data.mdb";
+const LOCK_FILE = "lock.mdb";
+/** At once: the lock file, the data file twice, and one of the system's. */
+const FILES_THAT_LMDB_OPENS = 4;
 
 /** LMDB's own codes that say that the file is not sound. */
 const CORRUPT_CODES: ReadonlySet<unknown> = new Set([-30793, -30794, -30796, -30797]);
@@ -43,8 +49,12 @@ export async function openRoot(options: OpenOptions): Promise<Opened> {
   let root: RootDatabase<Buffer, Buffer> | undefined;
   try {
     await syncData(options.directory);
+    mustBeOpenable(options.directory);
     root = openMapped(options.directory, options.mapSize ?? mapSizeFor(addressSpaceLimit()));
-    return { root, tables: openTables(root, options.isNew) };
+    const tables = openTables(root, options.isNew);
+    return hasFreeList(root)
+      ? { root, tables }
+      : { root, tables, missingFreeList: new MissingFreeList(root, tables.meta) };
   } catch (error) {
     await root?.close();
     throw openFailure(options.directory, error);
@@ -71,6 +81,26 @@ async function sync(path: string, flags: string): Promise<void> {
     await promisify(fsync)(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Throws what the system would refuse LMDB, such as a file that may not be written, or one more open file: lmdb ends the
+ * process by a signal when LMDB cannot be opened.
+ */
+function mustBeOpenable(directory: string): void {
+  // A missing lock file is made, as LMDB would; the data file, which counts as a store when it is there, is not.
+  const data = join(directory, DATA_FILE);
+  const opened: number[] = [];
+  try {
+    opened.push(openSync(join(directory, LOCK_FILE), constants.O_RDWR | constants.O_CREAT, 0o600));
+    while (opened.length < FILES_THAT_LMDB_OPENS) {
+      opened.push(existsSync(data) ? openSync(data, "r+") : openSync(directory, "r"));
+    }
+  } finally {
+    for (const fd of opened) {
+      closeSync(fd);
+    }
   }
 }
 
@@ -171,6 +201,16 @@ export function storeUnavailable(directory: string, cause: unknown): MusterError
     `Make the data directory "${directory}" writable: the store cannot be used now: ${reason}${freeSpace(directory)}`,
     { cause },
   );
+}
+
+/** What those are told whose write came to nothing. */
+export function writeFailure(directory: string, error: unknown): MusterError {
+  if (isMusterError(error)) {
+    return error;
+  }
+  return isSystemError(error)
+    ? storeUnavailable(directory, error)
+    : new MusterError("internal", "Report this defect: a write broke", { cause: error });
 }
 
 /** LMDB says "Input/output error" when the disk is full, so how full it is belongs in the message. */

@@ -1,12 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES, MAX_KEY_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
-import { mapSizeFor, openRoot } from "./lmdb-open.ts";
+import { checkLmdbFile } from "./lmdb-file-check.ts";
+import { mapSizeFor, openRoot, type Tables } from "./lmdb-open.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 
 const K = Buffer.from("k");
@@ -109,6 +110,36 @@ describe("LmdbStore", () => {
     }
     expect(store.tables.keys.getBinary(Buffer.from("k0"))).toEqual(Buffer.alloc(100_000, 0));
     expect(store.tables.keys.getBinary(Buffer.from("k19"))).toEqual(Buffer.alloc(100_000, 19));
+  });
+
+  it("open: a file that LMDB may not open is told, and ends nothing", async () => {
+    const other = await mkdtemp(join(tmpdir(), "muster-store-"));
+    onTestFinished(() => rm(other, { recursive: true }));
+    // In the place of LMDB's own lock file.
+    await mkdir(join(other, "lock.mdb"));
+    await expect(LmdbStore.open({ directory: other, isNew: true, log: silentLog })).rejects.toMatchObject({
+      code: "storeUnavailable",
+      message: expect.stringContaining("EISDIR"),
+    });
+  });
+
+  it("write: a compacted copy takes a first one that frees more pages than LMDB lists on one", async () => {
+    const names = Array.from({ length: 400 }, (_, at) => Buffer.from(`k${at}`));
+    const putAll = (value: number) => (tables: Tables) => {
+      for (const name of names) tables.keys.putSync(name, Buffer.alloc(3000, value));
+    };
+    await store.write(putAll(1));
+    const place = await mkdtemp(join(tmpdir(), "muster-store-"));
+    onTestFinished(() => rm(place, { recursive: true }));
+    await store.copyInto(place);
+    const copy = await LmdbStore.open({ directory: place, isNew: false, log: silentLog });
+    onTestFinished(() => copy.close());
+    // Without the list's first entry LMDB ends the process here.
+    await Promise.all([copy.write(putAll(2)), copy.write(putAll(3))]);
+    await copy.write(putAll(4));
+    const written = Buffer.alloc(3000, 4);
+    expect(names.filter((name) => copy.tables.keys.getBinary(name)?.equals(written) !== true)).toEqual([]);
+    expect(checkLmdbFile(join(place, "data.mdb"))).toBeUndefined();
   });
 
   it("mapSizeFor: takes a part of a limited address space, and no more than it needs of a wide one", () => {

@@ -112,6 +112,11 @@ export class LmdbStore {
     return written;
   }
 
+  /** Whether it can be written at once: no failure has to be got over first. */
+  get isWritable(): boolean {
+    return this.#opened !== undefined && this.#damage === undefined;
+  }
+
   /**
    * Copies what is committed now, without free pages, as LMDB's data file in an existing empty directory. Others read and
    * write meanwhile. Error: `storeUnavailable`.
@@ -154,9 +159,12 @@ export class LmdbStore {
     if (this.#damage !== undefined) {
       await this.#renew(this.#damage);
     }
-    const { root, tables } = this.#mustBeOpen();
+    const { root, tables, missingFreeList } = this.#mustBeOpen();
     let thrown: { readonly error: unknown } | undefined;
     try {
+      if (missingFreeList !== undefined) {
+        await missingFreeList.begin();
+      }
       // A child transaction, because lmdb commits a plain one even when its callback throws.
       await root.childTransaction(() => {
         try {
