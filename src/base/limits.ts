@@ -15,6 +15,30 @@ export const MAX_KEY_BYTES = 1978;
 /** How far the wall clock may get from the monotonic one between two looks until it has jumped. Less is followed. */
 export const CLOCK_JUMP_MS = 500;
 
+/**
+ * How far a process's clock may be from the middle of all clocks on a store that several share. NTP keeps them within
+ * some ms; they are compared through the store, which may take PEER_CLOCK_TRIP_MS for it.
+ */
+export const MAX_PEER_CLOCK_MS = 1_000;
+
+/** The longest way to a peer and back by which its clock is read: half of it is how wrong the reading may be. */
+export const PEER_CLOCK_TRIP_MS = 1_000;
+
+/** How often a process asks its peers for their time, when nobody else does. */
+export const PEER_CLOCK_INTERVAL_MS = 60_000;
+
+/** How long an answer waits for others who ask, so that one does for all. */
+export const PEER_CLOCK_ANSWER_MS = 50;
+
+/** How long a process that starts waits for peers that may be there no more. */
+export const PEER_CLOCK_SETTLE_MS = 1_000;
+
+/** When a process asks again that waits for answers, or whose clock is off; then twice as long, up to PEER_CLOCK_INTERVAL_MS. */
+export const PEER_CLOCK_RETRY_MS = 500;
+
+/** How often a process asks in vain, at half PEER_CLOCK_INTERVAL_MS or more, before a peer is taken to have gone. */
+export const PEER_CLOCK_ASKS = 3;
+
 /** How old an answer about the store's health may be: askers within it share one durable probe. */
 export const HEALTH_PROBE_INTERVAL_MS = 1_000;
 
@@ -77,6 +101,12 @@ export const MAX_PUBLIC_STREAM_WATCHES = 256;
 
 /** The longest time between two looks at expired tokens, in ms: how late one may go when the machine slept. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
+
+/** How often the log tells of one address that it asks for tokens that are not there. */
+export const UNKNOWN_TOKEN_INTERVAL_MS = 60_000;
+
+/** Of how many addresses the log tells that within one such time. */
+export const MAX_UNKNOWN_TOKEN_LINES = 100;
 
 /** Connections open at a time on one address; beyond it a request is answered 503. Operators: --max-connections. */
 export const DEFAULT_MAX_CONNECTIONS = 10_000;
@@ -197,6 +227,9 @@ export const RANGE_STREAM_BYTES = 1536 * 1024;
 
 /** How often a v2 write is tried again when others overtake it, before it gives up with `contention`. */
 export const TREE_WRITE_ATTEMPTS = 64;
+
+/** How often a read of the v2 tree begins anew when the revision that it reads at is compacted meanwhile. */
+export const TREE_READ_ATTEMPTS = 8;
 
 /** How often an in-order key is tried with the name that etcd would give it; then any name that keeps the order will do. */
 export const TREE_EXACT_NAME_ATTEMPTS = 8;

@@ -69,6 +69,12 @@ export class SteadyClock implements Clock {
     if (behind > CLOCK_JUMP_MS) this.#jumped(-behind);
   }
 
+  /** Goes by the wall clock as it stands, because it is known to be right. */
+  takeWall(): void {
+    const ahead = this.wallAheadMs;
+    if (ahead !== 0) this.#jumped(-ahead);
+  }
+
   /** Takes the clocks as they stand, and their change for a jump but for what the machine slept. */
   #settle(): void {
     const difference = this.#readDifference();

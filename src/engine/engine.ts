@@ -4,7 +4,9 @@
  * Where an implementation and etcd differ, etcd is right.
  *
  * Errors are MusterErrors. Any call may reject with `closed`, and one that writes with `storeUnavailable` (then the
- * outcome is: not applied); so may one that reads, and a watch that is behind, while the store cannot even be opened. Results, and the bytes in them, are read only: they may be shared, as events are by all
+ * outcome is: not applied); so may one that reads, and a watch that is behind, while the store cannot even be opened. A
+ * write to a remote store may reject with `outcomeUnknown`: it was applied, or was not, or will be shortly; whoever
+ * writes again must be sure that this does no harm. Results, and the bytes in them, are read only: they may be shared, as events are by all
  * watches that are told of them. Arguments must not be changed until the call is done.
  */
 import type { Bytes } from "../base/bytes.ts";
@@ -22,6 +24,12 @@ import type {
 } from "./model.ts";
 
 export interface Engine {
+  /**
+   * Whether the store belongs to others too: then revisions have gaps, others may compact it at any time, `compact` is
+   * refused with `sharedStore`, and only leases granted through Muster exist for callers. Absent: it does not.
+   */
+  readonly isShared?: boolean;
+
   /**
    * Reads keys. What it answers is durable: no crash takes it back. A range always reads one moment of the store.
    * Errors: `compacted`, `futureRevision`, `invalidArgument`.
@@ -59,7 +67,10 @@ export interface Engine {
    */
   compact(revision: Revision, options?: { readonly physical?: boolean }): Promise<void>;
 
-  /** The store's newest revision and the one it is compacted to (0: never), at one moment. */
+  /**
+   * The store's newest revision and the one it is compacted to (0: never), at one moment. Where others can compact the
+   * store the latter may be some seconds old, and is then too low, never too high; reads and watches are exact.
+   */
   status(): Promise<EngineStatus>;
 
   /** What the store takes on disk. Only engines that keep it themselves can tell. */
@@ -104,6 +115,9 @@ export interface Engine {
    */
   probe(): Promise<void>;
 
+  /** The servers that a remote store has, and which of them is asked. Only engines over a network can tell. */
+  endpoints?(): readonly StoreEndpoint[];
+
   /** Ends watches (their iteration stops), waits for writes under way, frees everything. May be called twice. */
   close(): Promise<void>;
 }
@@ -111,6 +125,16 @@ export interface Engine {
 export interface EngineStatus {
   readonly revision: Revision;
   readonly compactRevision: Revision;
+}
+
+/** A server of a remote store. */
+export interface StoreEndpoint {
+  /** As it was configured: `h1:2379`. */
+  readonly name: string;
+  /** Whether calls go there now. */
+  readonly inUse: boolean;
+  /** Why the last call there failed; absent where it did not, or there was none. */
+  readonly problem?: string;
 }
 
 /** A copy of a store, kept until it is closed. */

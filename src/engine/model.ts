@@ -147,7 +147,7 @@ export interface WatchRequest extends KeyRange {
 }
 
 export type WatchMessage =
-  /** Changes in order of revision, and within one in the order of its operations. A revision is never split over two messages. */
+  /** The changes of one revision, all of them, in the order of its operations. Revisions come in order. */
   | { readonly kind: "events"; readonly revision: Revision; readonly events: readonly Event[] }
   /** Answer to `requestProgress`: every event up to this revision has been delivered. */
   | { readonly kind: "progress"; readonly revision: Revision };

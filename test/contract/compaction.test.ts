@@ -14,9 +14,9 @@ async function fill(engine: Engine): Promise<void> {
 }
 
 onEveryEngine((test) => {
-  test("compact: what is before the revision is compacted, the state at it and after it stays", {}, async ({
-    engine,
-  }) => {
+  test("compact: what is before the revision is compacted, the state at it and after it stays", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     await fill(engine);
     await engine.compact(4);
     expect(await engine.status()).toEqual({ revision: 7, compactRevision: 4 });
@@ -31,7 +31,9 @@ onEveryEngine((test) => {
     expect(await at(0)).toEqual(["a=4 create 2 mod 5 version 3", "c=6 create 7 mod 7 version 1"]);
   });
 
-  test("compact: a deleted key is gone, a live one keeps its revisions and version", {}, async ({ engine }) => {
+  test("compact: a deleted key is gone, a live one keeps its revisions and version", { needs: ["compaction"] }, async ({
+    engine,
+  }) => {
     await fill(engine);
     await engine.compact(7);
     expect(lines((await engine.range(ALL)).kvs)).toEqual([
@@ -46,7 +48,7 @@ onEveryEngine((test) => {
     ]);
   });
 
-  test("compact: makes no revision, and tells no watcher", {}, async ({ engine }) => {
+  test("compact: makes no revision, and tells no watcher", { needs: ["compaction"] }, async ({ engine }) => {
     await fill(engine);
     const watch = engine.watch(ALL);
     await engine.compact(7);
@@ -55,7 +57,9 @@ onEveryEngine((test) => {
     expect(await eventsOf(watch, 1)).toEqual(["put d=8 create 8 mod 8 version 1"]);
   });
 
-  test("compact: refuses a revision that is compacted already, or has not happened", {}, async ({ engine }) => {
+  test("compact: refuses a revision that is compacted already, or has not happened", { needs: ["compaction"] }, async ({
+    engine,
+  }) => {
     await fill(engine);
     expect(await refusal(engine.compact(8))).toBe("futureRevision");
     await engine.compact(4);
@@ -66,7 +70,7 @@ onEveryEngine((test) => {
     expect(await refusal(engine.compact(7))).toBe("compacted");
   });
 
-  test("compact: refuses a revision that is not whole", { needs: ["oddNumbers"] }, async ({ engine }) => {
+  test("compact: refuses a revision that is not whole", { needs: ["compaction"] }, async ({ engine }) => {
     await fill(engine);
     for (const revision of [Number.NaN, 1.5, Number.NEGATIVE_INFINITY]) {
       expect(await refusal(engine.compact(revision))).toBe("invalidArgument");
@@ -77,7 +81,7 @@ onEveryEngine((test) => {
     expect(await engine.status()).toEqual({ revision: 7, compactRevision: 4 });
   });
 
-  test("compact: events of live keys from the revision on stay", {}, async ({ engine }) => {
+  test("compact: events of live keys from the revision on stay", { needs: ["compaction"] }, async ({ engine }) => {
     await fill(engine);
     await engine.compact(5);
     expect(await eventsOf(engine.watch({ ...ALL, startRevision: 5 }), 3)).toEqual([
@@ -87,7 +91,9 @@ onEveryEngine((test) => {
     ]);
   });
 
-  test("compact: deletions made at the revision stay", { needs: ["tombstoneAtCompaction"] }, async ({ engine }) => {
+  test("compact: deletions made at the revision stay", { needs: ["compaction", "tombstoneAtCompaction"] }, async ({
+    engine,
+  }) => {
     await fill(engine);
     await engine.compact(6);
     expect(await eventsOf(engine.watch({ ...ALL, startRevision: 6 }), 2)).toEqual([
@@ -97,7 +103,9 @@ onEveryEngine((test) => {
     expect(await keysOf(engine)).toBe("a c");
   });
 
-  test("compact: a revision whose changes were all overtaken stays whole at the mark", {}, async ({ engine }) => {
+  test("compact: a revision whose changes were all overtaken stays whole at the mark", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     await apply(engine, put("a", "1"), put("b", "1"), put("c", "1"));
     await apply(engine, put("a", "2"), put("b", "2"));
     await apply(engine, put("a", "3"), del(one("c")));
@@ -113,7 +121,9 @@ onEveryEngine((test) => {
     ]);
   });
 
-  test("compact: the previous value of an event at the mark is gone, of one after it not", {}, async ({ engine }) => {
+  test("compact: the previous value of an event at the mark is gone, of one after it not", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     await fill(engine);
     await engine.compact(5);
     expect(await eventsOf(engine.watch({ ...ALL, startRevision: 5, prevKv: true }), 3)).toEqual([
@@ -123,7 +133,7 @@ onEveryEngine((test) => {
     ]);
   });
 
-  test("compact: leases keep their keys", {}, async ({ engine }) => {
+  test("compact: leases keep their keys", { needs: ["compaction"] }, async ({ engine }) => {
     await engine.grantLease({ id: 1n, ttl: 60 });
     await apply(engine, put("a", "1", { lease: 1n }));
     await apply(engine, put("b", "1"));
@@ -132,7 +142,7 @@ onEveryEngine((test) => {
     expect(await keysOf(engine)).toBe("b");
   });
 
-  test("compact: while writes and reads go on, loses none", {}, async ({ engine }) => {
+  test("compact: while writes and reads go on, loses none", { needs: ["compaction"] }, async ({ engine }) => {
     const watch = engine.watch(ALL);
     const told = eventsOf(watch, 300);
     for (let round = 0; round < 10; round++) {

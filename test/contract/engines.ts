@@ -6,9 +6,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { openLmdbEngine } from "../../src/engine/lmdb/lmdb-engine.ts";
 import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
-import { etcdBinaries, NO_ETCD } from "../support/etcd-binaries.ts";
-import { openEtcdEngine } from "../support/etcd-engine.ts";
-import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
+import { etcd, sharedEtcd } from "./etcd-engines.ts";
 
 /** What not every engine can show; each that cannot says why, and the reason is in the name of the skipped test. */
 export type Capability =
@@ -16,16 +14,12 @@ export type Capability =
   | "fakeTime"
   /** Keys that sort as equal keep their order. */
   | "stableSort"
-  /** A deletion from a key on counts when a transaction is searched for duplicate keys. */
-  | "fromKeyDuplicates"
-  /** A key has a longest length. */
-  | "keyLimit"
   /** The deletions made at the revision that is compacted to are still told. */
   | "tombstoneAtCompaction"
-  /** A progress message waits for the events before it. */
-  | "orderedProgress"
-  /** Numbers that are not whole can be asked for. */
-  | "oddNumbers"
+  /** It can be compacted. */
+  | "compaction"
+  /** Revisions follow one another without a gap, so that the next one is known. */
+  | "gapless"
   /** Closed and opened again, it has what it had. */
   | "restart";
 
@@ -44,7 +38,13 @@ export interface EngineKind {
   readonly absent?: string;
   readonly lacks: Partial<Record<Capability, string>>;
   /** Starts what all tests of a file share, and says how to open an engine with an empty store. */
-  start(): Promise<{ open(options: { readonly fakeTime: boolean }): Promise<Fixture>; stop(): Promise<void> }>;
+  start(): Promise<{ open(options: FixtureOptions): Promise<Fixture>; stop(): Promise<void> }>;
+}
+
+export interface FixtureOptions {
+  readonly fakeTime: boolean;
+  /** Whether nobody compacts what the test writes; default: so it is. */
+  readonly history?: boolean;
 }
 
 const memory: EngineKind = {
@@ -86,53 +86,6 @@ const lmdb: EngineKind = {
   }),
 };
 
-async function etcd(): Promise<EngineKind> {
-  const binaries = await etcdBinaries();
-  const version = binaries?.version ?? "";
-  const old = isBefore(version, [3, 5, 16]);
-  return {
-    name: `etcd ${version}`,
-    ...(binaries === undefined ? { absent: NO_ETCD } : {}),
-    lacks: {
-      fakeTime: "a real etcd runs on real time",
-      stableSort: "etcd sorts with Go's sort.Sort, which is not stable",
-      fromKeyDuplicates: "etcd overlooks such a deletion (and dies of it where the put has ignoreValue)",
-      keyLimit: "etcd has no limit for a key's length but that of a request",
-      oddNumbers: "etcd's protocol has only whole numbers",
-      restart: "what is tested is not how etcd restarts",
-      ...(old
-        ? { tombstoneAtCompaction: `etcd ${version} drops tombstones at the compaction revision (3.5.16 keeps)` }
-        : {}),
-      ...(isBefore(version, [3, 5, 8])
-        ? { orderedProgress: `etcd ${version} may answer before the events (3.5.8 waits)` }
-        : {}),
-    },
-    start: async () => {
-      if (binaries === undefined) {
-        throw new Error(NO_ETCD);
-      }
-      const server: EtcdServer = await startEtcd(binaries);
-      return {
-        open: async () => {
-          const engine = await openEtcdEngine(server.clientAddress);
-          return {
-            engine,
-            advance: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-            [Symbol.asyncDispose]: () => engine.close(),
-          };
-        },
-        stop: server.stop,
-      };
-    },
-  };
-}
-
-function isBefore(version: string, bound: readonly [number, number, number]): boolean {
-  const parts = version.split(".").map(Number);
-  const at = bound.findIndex((part, index) => part !== (parts[index] ?? 0));
-  return at >= 0 && (parts[at] ?? 0) < (bound[at] ?? 0);
-}
-
 /** Fakes the timers and clocks that an engine may use, and no more: what LMDB does on its threads goes on. */
 function timeOf(fake: boolean): { advance(ms: number): Promise<void>; restore(): void } {
   if (!fake) {
@@ -147,16 +100,27 @@ function timeOf(fake: boolean): { advance(ms: number): Promise<void>; restore():
   };
 }
 
-export const ENGINES: readonly EngineKind[] = [memory, lmdb, await etcd()];
+export const ENGINES: readonly EngineKind[] = [memory, lmdb, etcd, sharedEtcd];
 
 export interface TestOptions {
   readonly needs?: readonly Capability[];
+  /** Whether the test looks at what is not the newest, which then nobody may compact. */
+  readonly history?: boolean;
 }
 
 export type ContractTest = (title: string, options: TestOptions, body: (fixture: Fixture) => Promise<void>) => void;
 
 /** Runs the same tests on every engine; what one of them cannot show is skipped by name, with the reason. */
 export function onEveryEngine(define: (test: ContractTest) => void): void {
+  runOnEvery(define, { history: true });
+}
+
+/** As onEveryEngine, for tests that look at no history unless they say so: where others can compact, they do. */
+export function onEveryBusyEngine(define: (test: ContractTest) => void): void {
+  runOnEvery(define, { history: false });
+}
+
+function runOnEvery(define: (test: ContractTest) => void, defaults: TestOptions): void {
   for (const kind of ENGINES) {
     describe.skipIf(kind.absent !== undefined)(kind.absent ?? kind.name, () => {
       let started: Awaited<ReturnType<EngineKind["start"]>> | undefined;
@@ -164,13 +128,14 @@ export function onEveryEngine(define: (test: ContractTest) => void): void {
         started = await kind.start();
       });
       afterAll(() => started?.stop());
-      define((title, { needs = [] }, body) => {
+      define((title, options, body) => {
+        const { needs = [], history = true } = { ...defaults, ...options };
         const reason = needs.map((need) => kind.lacks[need]).find((lack) => lack !== undefined);
         it.skipIf(reason !== undefined)(reason === undefined ? title : `${title} (skipped: ${reason})`, async () => {
           if (started === undefined) {
             throw new Error(`${kind.name} was not started`);
           }
-          await using fixture = await started.open({ fakeTime: needs.includes("fakeTime") });
+          await using fixture = await started.open({ fakeTime: needs.includes("fakeTime"), history });
           await body(fixture);
         });
       });

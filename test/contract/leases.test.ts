@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { MAX_LEASE_TTL_S } from "../../src/base/limits.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { onEveryEngine } from "./engines.ts";
+import { onEveryBusyEngine } from "./engines.ts";
 import { ALL, apply, del, eventsOf, from, keysOf, lines, name, one, put, refusal } from "./requests.ts";
 
 async function keysOn(engine: Engine, id: bigint): Promise<string> {
@@ -25,7 +25,7 @@ async function soon(check: () => Promise<void>): Promise<void> {
   }
 }
 
-onEveryEngine((test) => {
+onEveryBusyEngine((test) => {
   test("leases: grant with a chosen ID, and with one that is chosen", {}, async ({ engine }) => {
     expect(await engine.grantLease({ id: 42n, ttl: 60 })).toEqual({ id: 42n, ttl: 60 });
     const largest = 2n ** 63n - 1n;
@@ -39,7 +39,9 @@ onEveryEngine((test) => {
     expect(await engine.leases()).toEqual(sorted);
   });
 
-  test("leases: neither grant, keepAlive nor an empty revoke moves the revision", {}, async ({ engine }) => {
+  test("leases: neither grant, keepAlive nor an empty revoke moves the revision", { history: true }, async ({
+    engine,
+  }) => {
     await engine.grantLease({ id: 42n, ttl: 60 });
     await engine.keepLeaseAlive(42n);
     expect(await engine.revokeLease(42n)).toEqual({ revision: 1 });
@@ -76,7 +78,7 @@ onEveryEngine((test) => {
     expect(await engine.leases()).toEqual([]);
   });
 
-  test("leases: revoke deletes the keys in one revision, in key order", {}, async ({ engine }) => {
+  test("leases: revoke deletes the keys in one revision, in key order", { history: true }, async ({ engine }) => {
     await engine.grantLease({ id: 42n, ttl: 60 });
     await apply(engine, put("c", "1", { lease: 42n }), put("x", "1"));
     await apply(engine, put("a", "1", { lease: 42n }));
@@ -129,7 +131,7 @@ onEveryEngine((test) => {
     expect(await keysOf(engine)).toBe("a");
   });
 
-  test("leases: a key's events and past values show its lease", {}, async ({ engine }) => {
+  test("leases: a key's events and past values show its lease", { history: true }, async ({ engine }) => {
     await engine.grantLease({ id: 1n, ttl: 60 });
     await apply(engine, put("a", "1", { lease: 1n }));
     await engine.revokeLease(1n);
@@ -157,7 +159,10 @@ onEveryEngine((test) => {
     expect(await refusal(engine.keepLeaseAlive(42n))).toBe("leaseNotFound");
   });
 
-  test("leases: expiry comes neither early nor late", { needs: ["fakeTime"] }, async ({ engine, advance }) => {
+  test("leases: expiry comes neither early nor late", { needs: ["fakeTime"], history: true }, async ({
+    engine,
+    advance,
+  }) => {
     await engine.grantLease({ id: 1n, ttl: 3600 });
     await engine.grantLease({ id: 2n, ttl: 10 });
     await apply(engine, put("a", "1", { lease: 1n }), put("b", "1", { lease: 2n }));
@@ -172,7 +177,10 @@ onEveryEngine((test) => {
     expect(await engine.status()).toMatchObject({ revision: 4 });
   });
 
-  test("leases: expiry of an empty lease moves no revision", { needs: ["fakeTime"] }, async ({ engine, advance }) => {
+  test("leases: expiry of an empty lease moves no revision", { needs: ["fakeTime"], history: true }, async ({
+    engine,
+    advance,
+  }) => {
     await engine.grantLease({ id: 1n, ttl: 10 });
     await advance(11_000);
     await soon(async () => expect(await engine.leases()).toEqual([]));

@@ -1,15 +1,15 @@
 import { expect } from "vitest";
-import { onEveryEngine } from "./engines.ts";
+import { onEveryBusyEngine } from "./engines.ts";
 import { ALL, apply, keysOf, put, refusal } from "./requests.ts";
 
-onEveryEngine((test) => {
-  test("status: the newest revision, and 0 for never compacted", {}, async ({ engine }) => {
+onEveryBusyEngine((test) => {
+  test("status: the newest revision, and 0 for never compacted", { history: true }, async ({ engine }) => {
     expect(await engine.status()).toEqual({ revision: 1, compactRevision: 0 });
     await apply(engine, put("a", "1"));
     expect(await engine.status()).toEqual({ revision: 2, compactRevision: 0 });
   });
 
-  test("probe: succeeds without moving the revision", {}, async ({ engine }) => {
+  test("probe: succeeds without moving the revision", { history: true }, async ({ engine }) => {
     await apply(engine, put("a", "1"));
     await engine.probe();
     expect(await engine.status()).toEqual({ revision: 2, compactRevision: 0 });

@@ -28,6 +28,8 @@ export type Step =
 export interface ProgramOptions {
   /** Close and open the engine in between. */
   readonly restarts: boolean;
+  /** Compact now and then; default: yes. */
+  readonly compactions?: boolean;
   /**
    * Leave out what a real etcd does by chance or by a defect: which of several equal keys a limit takes after a sort,
    * and a deletion from a key on beside a put (see the refusals of the contract suite). Which of two things that a
@@ -160,7 +162,14 @@ export function program(options: ProgramOptions): fc.Arbitrary<readonly Step[]> 
     { weight: 24, arbitrary: fc.record({ do: fc.constant("txn"), request: simpleWrite }) },
     { weight: 16, arbitrary: fc.record({ do: fc.constant("txn"), request: txnRequest(options) }) },
     { weight: 12, arbitrary: fc.record({ do: fc.constant("range"), request: rangeRequest(options) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("compact"), revision: fc.integer({ min: 1, max: 16 }) }) },
+    ...((options.compactions ?? true)
+      ? [
+          {
+            weight: 2,
+            arbitrary: fc.record({ do: fc.constant("compact"), revision: fc.integer({ min: 1, max: 16 }) }),
+          },
+        ]
+      : []),
     { weight: 3, arbitrary: fc.record({ do: fc.constant("grant"), id: lease }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant("revoke"), id: lease }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("lease"), id: lease }) },

@@ -72,7 +72,7 @@ interface Comparison {
 function comparisonWith(kind: EngineKind): Comparison {
   const lacks = (capability: Capability): boolean => kind.lacks[capability] !== undefined;
   return {
-    options: { restarts: !lacks("restart"), asEtcd: lacks("stableSort") },
+    options: { restarts: !lacks("restart"), compactions: !lacks("compaction"), asEtcd: lacks("stableSort") },
     marksTombstones: !lacks("tombstoneAtCompaction"),
   };
 }
@@ -90,7 +90,7 @@ for (const kind of ENGINES.filter(({ name }) => name !== "memory")) {
       const how = comparisonWith(kind);
       const property = fc.asyncProperty(program(how.options), async (steps) => {
         const reference = openMemoryEngine();
-        await using fixture = await started?.open({ fakeTime: false });
+        await using fixture = await started?.open({ fakeTime: false, history: true });
         if (fixture === undefined) {
           throw new Error(`${kind.name} was not started`);
         }

@@ -95,7 +95,7 @@ it("lmdb: reads of very many keys let others run", { timeout: TIMEOUT_MS }, asyn
 it("lmdb: a deletion of very many keys lets others run, and so does whoever is told of it", {
   timeout: TIMEOUT_MS,
 }, async () => {
-  const watcher = await TreeWatcher.start({ engine, onExpiry: () => {}, onFailure: () => {} });
+  const watcher = await TreeWatcher.start({ engine, onExpiry: () => {}, onFailure: () => {}, onGap: () => {} });
   const revision = full + 2;
   const told = eventsOf(engine.watch({ ...prefix("/all/"), prevKv: true }), revision);
   const before = await engine.range({ ...ALL, countOnly: true });

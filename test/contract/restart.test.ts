@@ -31,7 +31,7 @@ onEveryEngine((test) => {
     ]);
   });
 
-  test("restart: what was compacted stays compacted", { needs }, async (fixture) => {
+  test("restart: what was compacted stays compacted", { needs: ["restart", "compaction"] }, async (fixture) => {
     for (const value of ["1", "2", "3", "4"]) {
       await apply(fixture.engine, put("a", value));
     }

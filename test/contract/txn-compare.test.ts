@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Compare, CompareResult, KeyRange } from "../../src/engine/model.ts";
-import { onEveryEngine } from "./engines.ts";
+import { onEveryBusyEngine } from "./engines.ts";
 import { apply, between, from, one, prefix, put, txn } from "./requests.ts";
 
 const RESULTS = ["equal", "notEqual", "greater", "less"] as const satisfies readonly CompareResult[];
@@ -32,7 +32,7 @@ const BELOW = ["notEqual", "greater"];
 const AT = ["equal"];
 const ABOVE = ["notEqual", "less"];
 
-onEveryEngine((test) => {
+onEveryBusyEngine((test) => {
   for (const [target, value] of [
     ["version", 3],
     ["createRevision", 2],

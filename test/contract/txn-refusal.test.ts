@@ -3,7 +3,7 @@ import type { ErrorCode } from "../../src/base/errors.ts";
 import { MAX_KEY_BYTES, MAX_TXN_OPERATIONS } from "../../src/base/limits.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Operation, TxnRequest } from "../../src/engine/model.ts";
-import { onEveryEngine } from "./engines.ts";
+import { onEveryBusyEngine } from "./engines.ts";
 import {
   ALL,
   ALWAYS,
@@ -66,7 +66,7 @@ const ALLOWED: Readonly<Record<string, readonly Operation[]>> = {
   "a deletion in a nested transaction after a put in another": [nested([], [a]), nested([], [del(one("a"))])],
 };
 
-onEveryEngine((test) => {
+onEveryBusyEngine((test) => {
   for (const [what, operations] of Object.entries(DUPLICATES)) {
     test(`txn: refuses one key written twice: ${what}`, {}, async ({ engine }) => {
       await apply(engine, put("a", "0"));
@@ -84,7 +84,7 @@ onEveryEngine((test) => {
     });
   }
 
-  test("txn: refuses a put and a deletion from a key on", { needs: ["fromKeyDuplicates"] }, async ({ engine }) => {
+  test("txn: refuses a put and a deletion from a key on", {}, async ({ engine }) => {
     await apply(engine, put("a", "0"));
     for (const start of ["a", ""]) {
       await expectRefusal(engine, txn([], [a, del(from(start))]), "duplicateKey");
@@ -94,7 +94,9 @@ onEveryEngine((test) => {
     expect(await apply(engine, a, del(from("b")))).toMatchObject({ succeeded: true });
   });
 
-  test("txn: a put, and a deletion in a later nested transaction: both happen", {}, async ({ engine }) => {
+  test("txn: a put, and a deletion in a later nested transaction: both happen", { history: true }, async ({
+    engine,
+  }) => {
     await apply(engine, put("a", "0"));
     const { results } = await apply(
       engine,
@@ -121,12 +123,12 @@ onEveryEngine((test) => {
     expect(lines((await engine.range(one("a"))).kvs)).toEqual(["a=2 create 4 mod 4 version 1"]);
   });
 
-  test("txn: allows the same writes in both branches", {}, async ({ engine }) => {
+  test("txn: allows the same writes in both branches", { history: true }, async ({ engine }) => {
     expect(await engine.txn(txn([NEVER], [a, b], [a, b]))).toMatchObject({ succeeded: false, revision: 2 });
     expect(await keysOf(engine)).toBe("a b");
   });
 
-  test("txn: takes as many operations as the limit, and refuses one more", {}, async ({ engine }) => {
+  test("txn: takes as many operations as the limit, and refuses one more", { history: true }, async ({ engine }) => {
     const puts = (count: number) => Array.from({ length: count }, (_, index) => put(`k${index}`, ""));
     const compares = (count: number) => Array.from({ length: count }, () => ALWAYS);
     await expectRefusal(engine, txn([], puts(MAX_TXN_OPERATIONS + 1)), "tooManyOperations");
@@ -176,7 +178,9 @@ onEveryEngine((test) => {
     expect(await engine.txn(txn([], [a], [put("b", "1", { lease: 9n })]))).toMatchObject({ succeeded: true });
   });
 
-  test("txn: refuses a range at a future or compacted revision on the path that is taken", {}, async ({ engine }) => {
+  test("txn: refuses a range at a future or compacted revision on the path that is taken", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     await apply(engine, a);
     await apply(engine, a);
     await apply(engine, a);
@@ -190,9 +194,7 @@ onEveryEngine((test) => {
     expect(await engine.txn(untaken)).toMatchObject({ succeeded: true, revision: 5 });
   });
 
-  test("txn: refuses a key that is too long before anything is written", { needs: ["keyLimit"] }, async ({
-    engine,
-  }) => {
+  test("txn: refuses a key that is too long before anything is written", {}, async ({ engine }) => {
     const long = (bytes: number) => put("k".repeat(bytes), "1");
     await expectRefusal(engine, txn([], [a, long(MAX_KEY_BYTES + 1)]), "keyTooLong");
     await expectRefusal(engine, txn([], [a, nested([], [b, long(MAX_KEY_BYTES + 1)])]), "keyTooLong");
@@ -203,7 +205,7 @@ onEveryEngine((test) => {
     expect(await keysOf(engine)).toBe("");
   });
 
-  test("txn: a key that is too long is in no range", { needs: ["keyLimit"] }, async ({ engine }) => {
+  test("txn: a key that is too long is in no range", { history: true }, async ({ engine }) => {
     const long = "k".repeat(5000);
     await apply(engine, put("k", "1"));
     expect(await keysOf(engine, one(long))).toBe("");

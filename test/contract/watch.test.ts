@@ -71,7 +71,7 @@ onEveryEngine((test) => {
     expect((await eventsOf(engine.watch({ ...ALL, startRevision: 1 }), 7)).slice(0, 6)).toEqual(HISTORY);
   });
 
-  test("watch: from a future revision tells nothing from before it", {}, async ({ engine }) => {
+  test("watch: from a future revision tells nothing from before it", { needs: ["gapless"] }, async ({ engine }) => {
     await fill(engine);
     const watch = engine.watch({ ...ALL, startRevision: 9 });
     for (const value of ["7", "8", "9", "10"]) {
@@ -241,9 +241,7 @@ onEveryEngine((test) => {
     watch.close();
   });
 
-  test("watch: progress comes after every event up to its revision", { needs: ["orderedProgress"] }, async ({
-    engine,
-  }) => {
+  test("watch: progress comes after every event up to its revision", {}, async ({ engine }) => {
     await fill(engine);
     const watch = engine.watch({ ...ALL, startRevision: 2 });
     watch.requestProgress();
@@ -259,9 +257,9 @@ onEveryEngine((test) => {
     }
   });
 
-  test("watch: history that is compacted is refused, with the revision that it is compacted to", {}, async ({
-    engine,
-  }) => {
+  test("watch: history that is compacted is refused, with the revision that it is compacted to", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     await fill(engine);
     await engine.compact(4);
     const watching = (startRevision: number) =>
@@ -277,9 +275,9 @@ onEveryEngine((test) => {
     expect(await eventsOf(engine.watch({ ...ALL, startRevision: 5 }), 3)).toEqual(HISTORY.slice(3));
   });
 
-  test("watch: a reader that keeps up outlives a compaction, also where nothing concerned it", {}, async ({
-    engine,
-  }) => {
+  test("watch: a reader that keeps up outlives a compaction, also where nothing concerned it", {
+    needs: ["compaction"],
+  }, async ({ engine }) => {
     const idle = engine.watch(one("x"));
     const busy = engine.watch(ALL);
     const told = idle[Symbol.asyncIterator]().next();

@@ -14,8 +14,10 @@ const DIE_BEFORE_ANSWER = new URL("die-before-answer.mjs", import.meta.url).href
 const READY_TIMEOUT_MS = 20_000;
 
 export interface MusterOptions {
-  /** Added to its command line after the listeners and the data directory. */
+  /** Added to its command line after the listeners and the store. */
   readonly flags?: readonly string[];
+  /** The flags that name its store; without them it has its own, in its directory. */
+  readonly store?: readonly string[];
   /** Start it again a second after it exits, as systemd would. */
   readonly supervised?: boolean;
   /** Modules to load into it first, as URLs. */
@@ -149,13 +151,13 @@ export class MusterProcess implements AsyncDisposable {
   }
 
   #launch(): Promise<RunningProcess> {
-    const { flags = [], preloads = [], diesBeforeAnswer = [] } = this.#options;
+    const { flags = [], preloads = [], diesBeforeAnswer = [], store = ["--data-dir", this.directory] } = this.#options;
     const deadly = diesBeforeAnswer[this.starts] ?? 0;
     const imports = [WATCHDOG, ...preloads, ...(deadly > 0 ? [DIE_BEFORE_ANSWER] : [])];
     const parameters = [
       ...[...imports.flatMap((url) => ["--import", url]), MUSTER, "serve"],
       ...["--listen", new URL(this.publicUrl).host, "--client-listen", new URL(this.clientUrl).host],
-      ...["--data-dir", this.directory, ...flags],
+      ...[...store, ...flags],
     ];
     return startProcess(process.execPath, parameters, { env: { MUSTER_TEST_DIES_BEFORE_ANSWER: String(deadly) } });
   }

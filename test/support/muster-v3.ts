@@ -20,9 +20,11 @@ export interface MusterV3 extends AsyncDisposable {
 export interface MusterV3Options {
   /** Default: a new one, which goes when it is stopped. */
   readonly directory?: string;
+  /** Let the services speak as over an etcd, which keeps no file here. Default: false. */
+  readonly isRemote?: boolean;
 }
 
-export async function startMusterV3({ directory }: MusterV3Options = {}): Promise<MusterV3> {
+export async function startMusterV3({ directory, isRemote = false }: MusterV3Options = {}): Promise<MusterV3> {
   const place = directory ?? (await mkdtemp(join(tmpdir(), "muster-v3-")));
   const engine = await openLmdbEngine({ directory: place, clock: systemClock });
   const keyspace = openKeyspace(engine);
@@ -31,13 +33,14 @@ export async function startMusterV3({ directory }: MusterV3Options = {}): Promis
   const served = await serveGrpc(
     clientServices({
       headers,
-      engine,
+      engine: isRemote ? {} : engine,
       keyspace,
       probe,
       keyspaceFor: () => keyspace,
       maxRequestBytes: 1536 * 1024,
       memberName: "muster",
       advertiseClientUrls: [],
+      isRemote,
     }),
   );
   return {

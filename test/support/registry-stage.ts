@@ -1,4 +1,5 @@
-import { silentLog } from "../../src/base/log.ts";
+import { type Log, silentLog } from "../../src/base/log.ts";
+import { type Keyspace, openKeyspace } from "../../src/domain/keyspace/keyspace.ts";
 import type { Origin } from "../../src/domain/registry/origin.ts";
 import { Registry } from "../../src/domain/registry/registry.ts";
 import { TOKEN_RANDOM_BYTES } from "../../src/domain/registry/token.ts";
@@ -22,12 +23,17 @@ export class RegistryStage {
   now = 1_700_000_000_000;
   readonly clock = { now: () => this.now, monotonic: () => this.now };
   readonly engine: Engine = openMemoryEngine({ clock: this.clock });
+  readonly #log: Log;
   #tokensMade = 0;
   #open: Open | undefined;
 
-  /** The service on an empty store. Must be closed. */
-  static async open(): Promise<RegistryStage> {
-    const stage = new RegistryStage();
+  private constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** The service on an empty store. Must be closed. `log`: the registry's; silent unless given. */
+  static async open(log: Log = silentLog): Promise<RegistryStage> {
+    const stage = new RegistryStage(log);
     await stage.#start();
     return stage;
   }
@@ -48,6 +54,11 @@ export class RegistryStage {
   /** What an operator writes to and reads from. */
   get operator(): TreeStore {
     return this.registry.storeFor({ ...NODE, scope: "client" });
+  }
+
+  /** What an operator's v3 client reads and writes. */
+  get keyspace(): Keyspace {
+    return this.registry.keyspaceFor({ ...NODE, protocol: "v3", scope: "client" }, openKeyspace(this.engine));
   }
 
   /** The service again, on the same store: all that it had in memory is gone. */
@@ -74,7 +85,7 @@ export class RegistryStage {
     const { engine, clock } = this;
     const tree = await Tree.open({ engine, clock, log: silentLog });
     const randomTokenBytes = () => Buffer.alloc(TOKEN_RANDOM_BYTES, ++this.#tokensMade % 256);
-    const registry = Registry.open({ engine, tree, clock, log: silentLog, tokenTtlMs: HOUR_MS, randomTokenBytes });
+    const registry = Registry.open({ engine, tree, clock, log: this.#log, tokenTtlMs: HOUR_MS, randomTokenBytes });
     this.#open = { tree, registry };
   }
 

@@ -35,6 +35,7 @@ class HandClock implements Clock {
 export class V3Registry implements AsyncDisposable {
   readonly clock: HandClock;
   readonly engine: Engine;
+  readonly #isOwner: boolean;
   readonly #tree: Tree;
   readonly #registry: Registry;
   /** An operator's v3 client. */
@@ -43,8 +44,13 @@ export class V3Registry implements AsyncDisposable {
   readonly store: TreeStore;
 
   private constructor(
-    parts: Pick<V3Registry, "clock" | "engine"> & { readonly tree: Tree; readonly registry: Registry },
+    parts: Pick<V3Registry, "clock" | "engine"> & {
+      readonly tree: Tree;
+      readonly registry: Registry;
+      readonly isOwner: boolean;
+    },
   ) {
+    this.#isOwner = parts.isOwner;
     this.clock = parts.clock;
     this.engine = parts.engine;
     this.#tree = parts.tree;
@@ -53,21 +59,22 @@ export class V3Registry implements AsyncDisposable {
     this.store = parts.registry.storeFor({ ...NODE, protocol: "v2" });
   }
 
-  static async open(): Promise<V3Registry> {
+  /** `on`: a store that somebody else opens and closes; without it, one in memory. */
+  static async open(on?: Engine): Promise<V3Registry> {
     const clock = new HandClock();
-    const engine = openMemoryEngine({ clock });
+    const engine = on ?? openMemoryEngine({ clock });
     const tree = await Tree.open({ engine, clock, log: silentLog });
     let made = 0;
     const randomTokenBytes = () => Buffer.alloc(TOKEN_RANDOM_BYTES, ++made);
     const shared = { engine, tree, clock };
     const registry = Registry.open({ ...shared, log: silentLog, tokenTtlMs: TOKEN_TTL_MS, randomTokenBytes });
-    return new V3Registry({ ...shared, registry });
+    return new V3Registry({ ...shared, registry, isOwner: on === undefined });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#registry.close();
     await this.#tree.close();
-    await this.engine.close();
+    if (this.#isOwner) await this.engine.close();
   }
 
   async newToken(size: number): Promise<Token> {

@@ -182,7 +182,10 @@ describe("DataDirectory: refused and left as it is", () => {
   it("open: what is somebody else's, without so much as a file LOCK in it", async () => {
     await mkdir(path, { recursive: true });
     await writeFile(join(path, "thesis.tex"), "\\section{}");
-    await expectRefused("directoryCorrupt", /"thesis\.tex", which is not Muster's/);
+    await expectRefused(
+      "directoryCorrupt",
+      /^Choose a data directory that is empty .* it holds "thesis\.tex" and nothing of Muster's$/,
+    );
     expect(await readdir(path)).toEqual(["thesis.tex"]);
   });
 

@@ -5,7 +5,8 @@
  * |---------------------|--------------------------------------------------------------------------------------------|
  * | LOCK                | locked by the process that owns the directory; the kernel frees it the instant that it dies |
  * | FORMAT              | what the directory holds, `muster-lmdb 1`; written last when a store is made                |
- * | FORMAT.new          | a store is being made; what else is there then is of no worth                               |
+ * | FORMAT.new          | a store is being made; what else is there then is of no worth. Where that is an import,     |
+ * |                     | the file says so, and nothing but another import begins anew in its place                   |
  * | data.mdb, lock.mdb  | LMDB's                                                                                      |
  */
 import {
@@ -41,6 +42,12 @@ const LMDB_LOCK_BYTES = 12_288;
 const LOST_AND_FOUND = "lost+found";
 const KNOWN: ReadonlySet<string> = new Set([LOCK, FORMAT, FORMAT_NEW, DATA, LMDB_LOCK, LOST_AND_FOUND]);
 const LONGEST_FORMAT_BYTES = 256;
+const FORMAT_LINE = `${FORMAT_NAME} ${FORMAT_VERSION}\n`;
+/** Behind the format in FORMAT.new: the store that is being made is an imported one. */
+const IMPORT_NOTE = "import\n";
+
+/** What is to become of a directory without a store: an empty one, or what is imported, even where an import broke off. */
+export type Making = "store" | "import" | "importAgain";
 
 /** A directory that this process owns until it is closed. */
 export class DataDirectory {
@@ -48,12 +55,14 @@ export class DataDirectory {
   /** Whether a store has to be made in it; `commit` then says that it is. */
   readonly isNew: boolean;
   readonly #lock: number;
+  readonly #making: Making;
   #closed = false;
 
-  private constructor(path: string, lock: number, isNew: boolean) {
-    this.path = path;
+  private constructor(place: Pick<DataDirectory, "path" | "isNew">, lock: number, making: Making) {
+    this.path = place.path;
     this.#lock = lock;
-    this.isNew = isNew;
+    this.isNew = place.isNew;
+    this.#making = making;
   }
 
   /**
@@ -61,17 +70,17 @@ export class DataDirectory {
    * One that is refused is left as it is. Errors: `directoryInUse`, `directoryCorrupt`,
    * `directoryTooNew`, `storeUnavailable` where the file system does not let us.
    */
-  static open(path: string): DataDirectory {
-    const lock = withReason(path, () => takeLock(path));
+  static open(path: string, { making = "store" }: { readonly making?: Making } = {}): DataDirectory {
+    const lock = withReason(path, () => takeLock(path, making));
     try {
       return withReason(path, () => {
-        const isNew = inspect(path);
+        const isNew = inspect(path, making);
         if (isNew) {
-          prepare(path);
+          prepare(path, making);
         } else {
           reserveLmdbLock(path);
         }
-        return new DataDirectory(path, lock, isNew);
+        return new DataDirectory({ path, isNew }, lock, making);
       });
     } catch (error) {
       closeSync(lock);
@@ -84,7 +93,14 @@ export class DataDirectory {
     withReason(this.path, () => {
       // The names of the data must be durable before the one that says that they are there.
       syncDirectory(this.path);
-      renameSync(join(this.path, FORMAT_NEW), join(this.path, FORMAT));
+      if (this.#making === "store") {
+        renameSync(join(this.path, FORMAT_NEW), join(this.path, FORMAT));
+      } else {
+        // What says that an import goes on must not go before it is said that it is done.
+        writeDurably(join(this.path, FORMAT), FORMAT_LINE);
+        syncDirectory(this.path);
+        rmSync(join(this.path, FORMAT_NEW));
+      }
       syncDirectory(this.path);
       // Whoever made the directory may not have synced its own name.
       syncAbove(dirname(resolve(this.path)));
@@ -106,6 +122,14 @@ export class DataDirectory {
     }
   }
 
+  /** Says that no store is being made any more: what was made of it must be gone. */
+  giveUp(): void {
+    withReason(this.path, () => {
+      rmSync(join(this.path, FORMAT_NEW), { force: true });
+      syncDirectory(this.path);
+    });
+  }
+
   /** Gives the directory up for the next process. */
   close(): void {
     if (!this.#closed) {
@@ -115,11 +139,22 @@ export class DataDirectory {
   }
 }
 
-function takeLock(path: string): number {
+/** Error: `configInvalid` where a directory holds no store, which opening it would make. */
+export function mustHoldStore(path: string): void {
+  if (existsSync(join(path, FORMAT))) {
+    return;
+  }
+  if (existsSync(join(path, FORMAT_NEW))) {
+    refuseHalfImport(path);
+  }
+  throw new MusterError("configInvalid", `Name the data directory of a store, not "${path}": it holds none`);
+}
+
+function takeLock(path: string, making: Making): number {
   makeDurably(path);
   if (!existsSync(join(path, LOCK))) {
     // Looked at already here, so that not even a file LOCK is left in what is refused.
-    inspect(path);
+    inspect(path, making);
   }
   const lock = openSync(join(path, LOCK), "a+", 0o600);
   try {
@@ -137,11 +172,13 @@ function takeLock(path: string): number {
 }
 
 /** Whether a store has to be made. Throws where there is one that cannot be opened, or something else. */
-function inspect(path: string): boolean {
+function inspect(path: string, making: Making): boolean {
   const names = new Set(readdirSync(path));
   refuseForeign(path, names);
   if (names.has(FORMAT)) {
     checkStore(path, names);
+  } else if (names.has(FORMAT_NEW) && making !== "importAgain") {
+    refuseHalfImport(path);
   }
   return !names.has(FORMAT);
 }
@@ -151,12 +188,26 @@ function refuseForeign(path: string, names: ReadonlySet<string>): void {
     return;
   }
   const foreign = [...names].find((name) => !KNOWN.has(name));
+  if (foreign !== undefined && !(names.has(FORMAT_NEW) || names.has(DATA))) {
+    throw foreignDirectory(path, foreign);
+  }
   if (foreign !== undefined) {
     throw corrupt(path, `it holds "${foreign}", which is not Muster's, and no file ${FORMAT}`);
   }
   if (names.has(DATA) && !names.has(FORMAT_NEW)) {
     throw corrupt(path, `it holds ${DATA}, but no file ${FORMAT}`);
   }
+}
+
+function refuseHalfImport(path: string): void {
+  if (!readFileSync(join(path, FORMAT_NEW), "latin1").endsWith(IMPORT_NOTE)) {
+    return;
+  }
+  throw new MusterError(
+    "directoryCorrupt",
+    `Run \`muster import\` once more, with --again, or choose another data directory than "${path}": an import into it did not end`,
+    { details: { state: "an import into it did not end; --again begins anew" } },
+  );
 }
 
 function checkStore(path: string, names: ReadonlySet<string>): void {
@@ -189,6 +240,17 @@ export function corrupt(path: string, state: string): MusterError {
   return new MusterError(
     "directoryCorrupt",
     `Restore the data directory "${path}" from a backup, or start with another one; nothing in it was changed: ${state}`,
+    { details: { state } },
+  );
+}
+
+/** The error for somebody else's directory: a path that was mistyped, most likely. */
+function foreignDirectory(path: string, name: string): MusterError {
+  const state = `it holds "${name}" and nothing of Muster's`;
+  return new MusterError(
+    "directoryCorrupt",
+    `Choose a data directory that is empty or not there yet instead of "${path}": ${state}`,
+    { details: { state } },
   );
 }
 
@@ -196,9 +258,10 @@ export function corrupt(path: string, state: string): MusterError {
  * Clears what an interrupted making left, and notes that one is under way: if this process dies before `commit`, the next
  * one finds the note and starts over, as nothing can have been acknowledged.
  */
-function prepare(path: string): void {
+function prepare(path: string, making: Making): void {
   refuseFull(path);
-  writeDurably(join(path, FORMAT_NEW), `${FORMAT_NAME} ${FORMAT_VERSION}\n`);
+  const note = making === "store" ? "" : IMPORT_NOTE;
+  writeDurably(join(path, FORMAT_NEW), FORMAT_LINE + note);
   syncDirectory(path);
   rmSync(join(path, DATA), { force: true });
   rmSync(join(path, LMDB_LOCK), { force: true });

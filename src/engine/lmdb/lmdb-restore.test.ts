@@ -145,11 +145,34 @@ describe("restoreSnapshot", () => {
     await expect(restoring).rejects.toThrow(/its format is 99, this Muster knows 1/);
   });
 
+  it("refuses a directory that holds other things, in words for those who restore", async () => {
+    const file = await saved();
+    const directory = join(scratch, "others");
+    await mkdir(directory);
+    await writeFile(join(directory, "notes.txt"), "mine");
+    const other = `Name a data directory that is empty or not there yet, not "${directory}"`;
+    const restoring = () => restoreSnapshot({ file, directory });
+    await expect(restoring()).rejects.toThrow(`${other}: it holds "notes.txt" and nothing of Muster's`);
+    await writeFile(join(directory, "FORMAT"), "muster-lmdb 99\n");
+    await expect(restoring()).rejects.toThrow(`${other}: it holds a store of a newer Muster`);
+    await writeFile(join(directory, "FORMAT"), "muster-lmdb 1\n");
+    await expect(restoring()).rejects.toThrow(`${other}: it holds a file FORMAT, but no data.mdb`);
+  });
+
+  it("refuses what is no file", async () => {
+    const restoring = restoreSnapshot({ file: scratch, directory: join(scratch, "restored") });
+    await expect(restoring).rejects.toThrow(`Name a whole snapshot of Muster's, not "${scratch}": it is no file`);
+  });
+
   it("refuses a directory that holds a store, which stays as it is", async () => {
     await write("a", "1");
     const file = await saved();
     const directory = join(scratch, "store");
-    await expect(restoreSnapshot({ file, directory })).rejects.toMatchObject({ code: "directoryInUse" });
+    const other = `Name a data directory that is empty or not there yet, not "${directory}"`;
+    await expect(restoreSnapshot({ file, directory })).rejects.toMatchObject({
+      code: "directoryInUse",
+      message: `${other}: a running Muster uses it`,
+    });
     await engine.close();
     const refusal = { code: "configInvalid", message: expect.stringContaining("holds a store") };
     await expect(restoreSnapshot({ file, directory })).rejects.toMatchObject(refusal);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { MusterError } from "../../base/errors.ts";
 import { SNAPSHOT_PIECE_BYTES } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
-import { DataDirectory } from "./data-directory.ts";
+import { takeEmptyPlace } from "./empty-place.ts";
 import { checkLmdbFile } from "./lmdb-file-check.ts";
 import { DATA_FILE } from "./lmdb-open.ts";
 import { FORMAT_NAME, FORMAT_VERSION, STATE_KEY } from "./lmdb-schema.ts";
@@ -29,19 +29,13 @@ export interface SnapshotPlaces {
 export async function restoreSnapshot({ file, directory }: SnapshotPlaces): Promise<void> {
   await using snapshot = await openSnapshot(file);
   const end = await checkSnapshot(snapshot, file);
-  const place = DataDirectory.open(directory);
+  const place = takeEmptyPlace(directory, "store");
   try {
-    if (!place.isNew) {
-      throw new MusterError(
-        "configInvalid",
-        `Name a data directory that is empty or not there yet: "${directory}" holds a store`,
-      );
-    }
     await fill(snapshot, end, join(directory, DATA_FILE));
     await checkStore(file, directory);
     place.commit();
   } catch (error) {
-    if (place.isNew) await rm(join(directory, DATA_FILE), { force: true });
+    await rm(join(directory, DATA_FILE), { force: true });
     throw error;
   } finally {
     place.close();
@@ -50,11 +44,14 @@ export async function restoreSnapshot({ file, directory }: SnapshotPlaces): Prom
 
 async function openSnapshot(file: string): Promise<FileHandle> {
   try {
-    return await open(file);
+    const snapshot = await open(file);
+    if ((await snapshot.stat()).isFile()) return snapshot;
+    await snapshot.close();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MusterError("configInvalid", `Name a snapshot that can be read, not "${file}": ${reason}`, { cause });
   }
+  throw invalid(file, "it is no file");
 }
 
 /** Answers where the copy of LMDB's file ends, if the checksum behind it is right. */

@@ -1,0 +1,46 @@
+/** The limits of a store that lies in a remote etcd, their units in their names. */
+
+/** How long a call to a remote store may take in all, every endpoint tried. A write that was sent by then has an unknown outcome. */
+export const STORE_DEADLINE_MS = 5_000;
+
+/** How long a call may take at least, however long the store has been failing; a client's request may need several. */
+export const STORE_TROUBLED_DEADLINE_MS = 1_000;
+
+/** How long one endpoint of a remote store may take to connect, or to answer a read, before the next one is asked. */
+export const STORE_ATTEMPT_MS = 2_000;
+
+/** How long a call waits when every endpoint of a remote store has just failed, before it asks them again. */
+export const STORE_RETRY_MS = 100;
+
+/** How long a broken connection to an endpoint of a remote store is left alone at most, before it is tried again. */
+export const STORE_RECONNECT_MS = 1_000;
+
+/** How long a watch waits at most, after all endpoints of a remote store failed it, before it asks them again. */
+export const STORE_WATCH_RETRY_MS = 1_000;
+
+/** How long watches of an endpoint may hear nothing until it is asked whether it lives, and how often they ask how far they are. */
+export const STORE_PULSE_MS = 2_000;
+
+/** How long an answered question for a watch's progress is doubted, where etcd (before 3.5.8) may answer before the events. */
+export const STORE_PROGRESS_DOUBT_MS = 250;
+
+/** How old what is known of a remote store's compaction by others may be when it is told, in ms; reads and watches are always exact. */
+export const STORE_COMPACTION_AGE_MS = 10_000;
+
+/** How long etcd gets to say to where history is compacted: it looks at watches that begin there every 100 ms. */
+export const STORE_COMPACTION_LOOK_MS = 500;
+
+/** What etcd may send on one stream before it is read, in bytes. */
+export const STORE_STREAM_WINDOW_BYTES = 256 * 1024;
+
+/** How often a silent connection to a remote store is pinged; etcd refuses less than 5 s. */
+export const STORE_PING_MS = 10_000;
+
+/** The longest text that all keys in a shared etcd begin with, in bytes. */
+export const MAX_STORE_PREFIX_BYTES = 256;
+
+/**
+ * How long calls to a remote store that are under way may take once it is closed; and how long the service waits, when it
+ * stops, before it closes the store while others still ask it. Twice that and DRAIN_MS must fit into STOP_DEADLINE_MS.
+ */
+export const STORE_CLOSE_MS = 250;

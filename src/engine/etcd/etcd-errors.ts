@@ -1,0 +1,112 @@
+/** What etcd's errors mean: etcd tells them apart by their text. */
+import { type ServiceError, status } from "@grpc/grpc-js";
+import { type ErrorCode, isMusterError, MusterError } from "../../base/errors.ts";
+
+/**
+ * What to make of a call that failed.
+ * `answer`: etcd's own answer; whoever asks again gets the same.
+ * `token`: the token has to be renewed; nothing was done.
+ * `refused`: nothing was done; another endpoint may do it.
+ * `unknown`: perhaps it was done.
+ */
+export interface Failure {
+  readonly kind: "answer" | "token" | "refused" | "unknown";
+  readonly error: MusterError;
+}
+
+/** Thrown where nothing was done, and another endpoint, or the same one later, may do it. */
+export class NotSent extends Error {
+  override readonly name = "NotSent";
+}
+
+const ANSWERS: readonly (readonly [words: string, code: ErrorCode])[] = [
+  ["required revision has been compacted", "compacted"],
+  ["required revision is a future revision", "futureRevision"],
+  ["duplicate key given in txn request", "duplicateKey"],
+  ["too many operations in txn request", "tooManyOperations"],
+  ["key not found", "keyNotFound"],
+  ["requested lease not found", "leaseNotFound"],
+  ["lease already exists", "leaseExists"],
+  ["too large lease TTL", "leaseTtlTooLarge"],
+  ["key is not provided", "invalidArgument"],
+  ["value is provided", "invalidArgument"],
+  ["lease is provided", "invalidArgument"],
+  ["invalid sort option", "invalidArgument"],
+  ["request is too large", "tooLarge"],
+];
+
+/** What an operator has to put right; nothing was done. */
+const COMPLAINTS: readonly (readonly [words: string, advice: string])[] = [
+  ["database space exceeded", "Compact and defragment etcd and disarm its NOSPACE alarm: its space quota is used up"],
+  ["permission denied", "Give Muster's user in etcd a role that may read and write its whole prefix"],
+  ["user name is empty", "Give Muster a user of etcd, or a client certificate: etcd asks who it is"],
+  ["invalid user ID or password", "Give Muster a user name and password that etcd knows: it refused them"],
+];
+
+const STALE_TOKEN = ["invalid auth token", "revision of auth store is old", "revision in header is old"];
+
+/**
+ * What etcd refuses before it proposes anything to its peers. "no leader" is such because every call asks for a leader
+ * to be known (see HAS_LEADER); "leader changed" and "request timed out" are not: the proposal may be on its way.
+ */
+const REFUSALS = [
+  "etcdserver: no leader",
+  "too many requests",
+  "not supported for learner",
+  "No connection established",
+];
+
+/** Every call carries it: a member that knows no leader refuses the call at once, and ends a stream. */
+export const HAS_LEADER = ["hasleader", "true"] as const;
+
+/** What a call's error means. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof NotSent) {
+    return { kind: "refused", error: unavailable(error.message, error) };
+  }
+  if (isMusterError(error)) {
+    return { kind: "answer", error };
+  }
+  return isServiceError(error)
+    ? failureOfText(error.details, error)
+    : { kind: "unknown", error: new MusterError("internal", `A call to etcd failed: ${error}`, { cause: error }) };
+}
+
+/** What a reason that etcd gave in its own words means. */
+export function failureOfText(details: string, cause?: ServiceError): Failure {
+  const code = ANSWERS.find(([words]) => details.includes(words))?.[1];
+  if (code !== undefined) {
+    return { kind: "answer", error: new MusterError(code, details, { cause }) };
+  }
+  const advice = COMPLAINTS.find(([words]) => details.includes(words))?.[1];
+  if (advice !== undefined) {
+    return { kind: "answer", error: unavailable(`${advice} ("${details}")`, cause) };
+  }
+  if (STALE_TOKEN.some((words) => details.includes(words))) {
+    return { kind: "token", error: unavailable(details, cause) };
+  }
+  const kind = REFUSALS.some((words) => details.includes(words)) ? "refused" : "unknown";
+  return { kind, error: unavailable(withCode(details, cause), cause) };
+}
+
+/** For a call that was not carried out. */
+export function unavailable(message: string, cause?: unknown): MusterError {
+  return new MusterError("storeUnavailable", message, { cause });
+}
+
+/** For a write that was sent, and of which nobody knows whether it was applied. */
+export function outcomeUnknown(error: MusterError): MusterError {
+  return new MusterError(
+    "outcomeUnknown",
+    `Look whether the write was applied before you repeat it: etcd gave no answer (${error.message})`,
+    { cause: error },
+  );
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "details" in error && typeof error.details === "string" && "code" in error;
+}
+
+function withCode(details: string, cause: ServiceError | undefined): string {
+  return cause === undefined ? details : `${status[cause.code] ?? cause.code}: ${details}`;
+}

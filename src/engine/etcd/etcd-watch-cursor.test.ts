@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import type { Event } from "../../proto/mvccpb.ts";
+import { EtcdWatchCursor } from "./etcd-watch-cursor.ts";
+
+const event = (revision: number): Event => ({
+  type: 0,
+  kv: {
+    key: Buffer.from("k"),
+    createRevision: revision,
+    modRevision: revision,
+    version: 1,
+    value: Buffer.alloc(0),
+    lease: 0n,
+  },
+  prevKv: undefined,
+});
+const piece = (revisions: readonly number[], fragment = false) => ({ events: revisions.map(event), fragment });
+const taken = (cursor: EtcdWatchCursor, ...parameters: Parameters<typeof piece>) =>
+  cursor.take(piece(...parameters)).map(({ kv }) => kv?.modRevision);
+
+test("cursor: passes whole revisions on, and goes on after the last", () => {
+  const cursor = new EtcdWatchCursor(3);
+  expect(taken(cursor, [3, 3, 5])).toEqual([3, 3, 5]);
+  expect(cursor.next).toBe(6);
+});
+
+test("cursor: keeps the last revision of a fragment back until the rest of it has come", () => {
+  const cursor = new EtcdWatchCursor(1);
+  expect(taken(cursor, [1, 2, 2], true)).toEqual([1]);
+  expect(taken(cursor, [2, 3], true)).toEqual([2, 2, 2]);
+  expect(cursor.next).toBe(3);
+  expect(taken(cursor, [3])).toEqual([3, 3]);
+});
+
+test("cursor: forgets half a revision when it has to begin it again", () => {
+  const cursor = new EtcdWatchCursor(1);
+  taken(cursor, [1, 2, 2], true);
+  expect(cursor.next).toBe(2);
+  cursor.reconnected();
+  expect(taken(cursor, [2, 2, 2])).toEqual([2, 2, 2]);
+});
+
+test("cursor: passes nothing on from before its place", () => {
+  const cursor = new EtcdWatchCursor(undefined);
+  cursor.advance(4);
+  expect(taken(cursor, [2, 3, 4])).toEqual([4]);
+  cursor.advance(2);
+  expect(cursor.next).toBe(5);
+});

@@ -1,0 +1,68 @@
+import type { Event as WireEvent } from "../../proto/mvccpb.ts";
+import type { Revision } from "../model.ts";
+
+/** What of an answer to a watch matters for its place. */
+export interface WatchPiece {
+  readonly events: readonly WireEvent[];
+  /** Whether more of the same revision follows. */
+  readonly fragment: boolean;
+}
+
+/**
+ * How far a watch has been told, in etcd's revisions: whatever connection breaks, and wherever in a revision that comes
+ * in fragments, it goes on after the last whole revision, and no event is passed on twice.
+ */
+export class EtcdWatchCursor {
+  #next: Revision | undefined;
+  #partial: WireEvent[] = [];
+
+  /** `start`: the revision to begin with; undefined where that is not known yet. */
+  constructor(start: Revision | undefined) {
+    this.#next = start;
+  }
+
+  /** The first revision that has not been passed on; undefined before a place is known. */
+  get next(): Revision | undefined {
+    return this.#next;
+  }
+
+  /** Everything before `revision` needs no telling. It never goes back. */
+  advance(revision: Revision): void {
+    this.#next = Math.max(this.#next ?? 0, revision);
+  }
+
+  /** A new connection tells from `next` on, again from the beginning of that revision. */
+  reconnected(): void {
+    this.#partial = [];
+  }
+
+  /** The events of whole revisions that can be passed on now, in order. */
+  take({ events, fragment }: WatchPiece): readonly WireEvent[] {
+    const next = this.#next ?? 0;
+    const fresh = events.every((event) => revisionOf(event) >= next)
+      ? events
+      : events.filter((event) => revisionOf(event) >= next);
+    const known = this.#partial.length === 0 ? fresh : this.#partial.concat(fresh);
+    const whole = fragment ? known.slice(0, startOfLast(known)) : known;
+    this.#partial = fragment ? known.slice(whole.length) : [];
+    const last = whole.at(-1);
+    if (last !== undefined) {
+      this.advance(revisionOf(last) + 1);
+    }
+    return whole;
+  }
+}
+
+export function revisionOf(event: WireEvent): Revision {
+  return event.kv?.modRevision ?? 0;
+}
+
+/** Where the events of the last revision begin: of that there may be more to come. */
+function startOfLast(events: readonly WireEvent[]): number {
+  let start = events.length;
+  const last = events.at(-1);
+  while (start > 0 && last !== undefined && revisionOf(events[start - 1] ?? last) === revisionOf(last)) {
+    start--;
+  }
+  return start;
+}

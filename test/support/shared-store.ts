@@ -1,0 +1,242 @@
+/**
+ * One store that several processes share, as a remote one looks to each: everything takes its time, watches are told
+ * late, connections break, answers are lost, and somebody else writes to it and compacts it.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import type { Clock } from "../../src/base/clock.ts";
+import { MusterError } from "../../src/base/errors.ts";
+import type { Engine, EngineStatus, Watch } from "../../src/engine/engine.ts";
+import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
+import type {
+  LeaseGrant,
+  LeaseId,
+  LeaseStatus,
+  RangeRequest,
+  RangeResult,
+  Revision,
+  TxnRequest,
+  TxnResult,
+  WatchMessage,
+  WatchRequest,
+} from "../../src/engine/model.ts";
+
+/** The other tenant's, which no process of ours sees. */
+const TENANT_BYTE = 0xff;
+
+/** How many turns of the event loop a message takes at most. */
+const MOST_TURNS = 3;
+
+/** What becomes of a write whose answer is lost. */
+export type Lost = "applied" | "notApplied";
+
+export class SharedStore {
+  readonly engine: Engine;
+  #seed: number;
+
+  /** `seed`: of all chance in it. */
+  constructor({ seed, clock }: { readonly seed: number; readonly clock: Clock }) {
+    this.engine = openMemoryEngine({ clock });
+    this.#seed = seed >>> 0;
+  }
+
+  /** The store as another process has it. */
+  connect(): RemoteEngine {
+    return new RemoteEngine(this);
+  }
+
+  /** Less than `below`, and not less than 0. */
+  chance(below: number): number {
+    this.#seed = (Math.imul(this.#seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.#seed / 2 ** 32) * below);
+  }
+
+  /** The other tenant writes: revisions pass that are nobody else's. */
+  async burn(): Promise<void> {
+    const request = { key: Uint8Array.of(TENANT_BYTE), value: new Uint8Array() };
+    await this.engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });
+  }
+
+  /** The other tenant compacts, to the newest revision. */
+  async compact(): Promise<void> {
+    const { revision, compactRevision } = await this.engine.status();
+    if (revision > compactRevision) await this.engine.compact(revision);
+  }
+
+  /** Does `work` while the other tenant writes without end, and compacts as often as one time in `compactOneIn`. */
+  async beside(compactOneIn: number, work: () => Promise<void>): Promise<void> {
+    let isOver = false;
+    const tenant = async () => {
+      while (!isOver) {
+        await this.burn();
+        if (this.chance(compactOneIn) === 0) await this.compact();
+        await this.delay();
+        await turn();
+      }
+    };
+    const living = tenant();
+    try {
+      await work();
+    } finally {
+      isOver = true;
+      await living;
+    }
+  }
+
+  async delay(): Promise<void> {
+    for (let turns = this.chance(MOST_TURNS + 1); turns > 0; turns--) await turn();
+  }
+}
+
+export class RemoteEngine implements Engine {
+  /** What becomes of the next writes whose answers are lost, in this order; undefined: it is answered. */
+  readonly losing: (Lost | undefined)[] = [];
+  readonly #store: SharedStore;
+  readonly #watches = new Set<RemoteWatch>();
+  #isCut = false;
+
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  constructor(store: SharedStore) {
+    this.#store = store;
+  }
+
+  /** Breaks the connection; nothing goes through before it is mended. */
+  cut(): void {
+    this.#isCut = true;
+    for (const watch of this.#watches) watch.break();
+  }
+
+  mend(): void {
+    this.#isCut = false;
+  }
+
+  range(request: RangeRequest): Promise<RangeResult> {
+    return this.#call((engine) => engine.range(request));
+  }
+
+  async txn(request: TxnRequest): Promise<TxnResult> {
+    await this.#arrive();
+    const writes = [...request.success, ...request.failure].some(({ kind }) => kind !== "range");
+    const lost = writes ? this.losing.shift() : undefined;
+    if (lost === "notApplied") throw unknown();
+    const result = await this.#store.engine.txn(request);
+    if (lost === "applied") throw unknown();
+    await this.#store.delay();
+    return result;
+  }
+
+  watch(request: WatchRequest): Watch {
+    if (this.#isCut) throw unavailable();
+    const watch = new RemoteWatch(this.#store, this.#store.engine.watch(request), () => this.#watches.delete(watch));
+    this.#watches.add(watch);
+    return watch;
+  }
+
+  compact(revision: Revision): Promise<void> {
+    return this.#call((engine) => engine.compact(revision));
+  }
+
+  status(): Promise<EngineStatus> {
+    return this.#call((engine) => engine.status());
+  }
+
+  grantLease(request: { readonly id: LeaseId; readonly ttl: number }): Promise<LeaseGrant> {
+    return this.#call((engine) => engine.grantLease(request));
+  }
+
+  revokeLease(id: LeaseId): Promise<{ readonly revision: Revision }> {
+    return this.#call((engine) => engine.revokeLease(id));
+  }
+
+  keepLeaseAlive(id: LeaseId): Promise<number> {
+    return this.#call((engine) => engine.keepLeaseAlive(id));
+  }
+
+  leaseStatus(id: LeaseId, options: { readonly keys: boolean }): Promise<LeaseStatus> {
+    return this.#call((engine) => engine.leaseStatus(id, options));
+  }
+
+  leases(): Promise<readonly LeaseId[]> {
+    return this.#call((engine) => engine.leases());
+  }
+
+  probe(): Promise<void> {
+    return this.#call((engine) => engine.probe());
+  }
+
+  async close(): Promise<void> {
+    for (const watch of this.#watches) watch.close();
+  }
+
+  async #call<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
+    await this.#arrive();
+    const result = await work(this.#store.engine);
+    await this.#store.delay();
+    return result;
+  }
+
+  async #arrive(): Promise<void> {
+    if (this.#isCut) throw unavailable();
+    await this.#store.delay();
+    if (this.#isCut) throw unavailable();
+  }
+}
+
+class RemoteWatch implements Watch {
+  readonly createdRevision: Promise<Revision>;
+  readonly #store: SharedStore;
+  readonly #below: Watch;
+  readonly #onClose: () => void;
+  #isBroken = false;
+
+  constructor(store: SharedStore, below: Watch, onClose: () => void) {
+    this.createdRevision = below.createdRevision;
+    this.#store = store;
+    this.#below = below;
+    this.#onClose = onClose;
+  }
+
+  break(): void {
+    this.#isBroken = true;
+    this.#below.close();
+  }
+
+  requestProgress(): void {
+    this.#below.requestProgress();
+  }
+
+  close(): void {
+    this.#below.close();
+    this.#onClose();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<WatchMessage> {
+    try {
+      for await (const message of this.#below) {
+        await this.#store.delay();
+        if (this.#isBroken) break;
+        const ours = withoutTenant(message);
+        if (ours !== undefined) yield ours;
+      }
+      if (this.#isBroken) throw unavailable();
+    } finally {
+      this.close();
+    }
+  }
+}
+
+function withoutTenant(message: WatchMessage): WatchMessage | undefined {
+  if (message.kind !== "events") return message;
+  const events = message.events.filter(({ kv }) => kv.key[0] !== TENANT_BYTE);
+  return events.length === 0 ? undefined : { ...message, events };
+}
+
+function unavailable(): MusterError {
+  return new MusterError("storeUnavailable", "try again: the connection is cut");
+}
+
+function unknown(): MusterError {
+  return new MusterError("outcomeUnknown", "look before trying again: no answer came");
+}
