@@ -5,7 +5,7 @@
  * register at once share a sync of the disk. (Its revision is not known then, and its version could be another write's.)
  */
 import { type Bytes, utf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { MAX_KNOWN_MEMBERS, MAX_KNOWN_TOKENS } from "../../base/limits.ts";
 import { RecentMap } from "../../base/recent-map.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -77,7 +77,7 @@ export class KnownTokens {
 
   async #prepare(token: Token): Promise<void> {
     const { engine, clock } = this.#options;
-    const head = await readTokenHead(engine, token, clock.now());
+    const head = await readTokenHead(engine, token, timeOver(clock));
     if (!head.exists) return;
     const { size, record, stored } = head;
     if (size === undefined || record === undefined || stored.record === undefined) return;
@@ -98,7 +98,7 @@ export class KnownTokens {
     const { token, id } = target;
     const known = this.#tokens.get(token);
     const lifetime = this.#options.lifetime();
-    if (known === undefined || (known.record.expires ?? Number.POSITIVE_INFINITY) <= lifetime.now) return undefined;
+    if (known === undefined || isOver(known.record, this.#options.clock)) return undefined;
     if (known.members?.includes(id) === true) return undefined;
     const facts = { token, size: known.size, record: known.record };
     const uncounted: TokenWrite = { state: facts, target, planned, origin, lifetime };
@@ -116,6 +116,10 @@ export class KnownTokens {
       },
     };
   }
+}
+
+function isOver({ expires }: TokenRecord, clock: Clock): boolean {
+  return expires !== undefined && expires <= timeOver(clock);
 }
 
 function membersAfter({ members }: Known, record: TokenRecord, registered: string): readonly string[] | undefined {

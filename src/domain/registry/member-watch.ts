@@ -7,63 +7,124 @@ import { utf8 } from "../../base/bytes.ts";
 import { isMusterError } from "../../base/errors.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
-import type { FileNode, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "../tree/model.ts";
+import type { FileNode, TreeEvent, TreeNode, TreePath, TreeWatch, TreeWatchRequest } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { childPath } from "../tree/tree-path.ts";
 import { memberRecordKey, readMemberRecord } from "./registry-layout.ts";
+import type { Standing } from "./standing.ts";
 import { readRegistryPath, type Token, tokenPath } from "./token.ts";
-import { readMembers } from "./token-state.ts";
+import { readMembers, type StoredMember } from "./token-state.ts";
+import { toldRevisions } from "./told-revisions.ts";
 
 export interface WaitContext {
   readonly engine: Engine;
   readonly tree: Tree;
   readonly token: Token;
+  readonly standing: Standing;
 }
 
 /** A recursive wait's. */
 export interface MemberWaitContext extends WaitContext {
-  /** Hears of each registration that is about to be told. */
-  readonly onTold: (event: TreeEvent) => void;
+  /** Hears of each registration that is about to be told: at which revision of the store it was made. */
+  readonly onTold: (revision: Revision) => void;
 }
 
 /**
  * A recursive wait at a token: every member that is still there, in order of first registration, from `waitIndex` on,
  * less those that whoever waits must know already because they stood just before. It ends without an event when a
- * member or the token goes.
+ * member or the token goes. Where the tree has missed events, the token's state answers for them.
  */
 export async function watchMembers(context: MemberWaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
-  const { known, live, isComplete } = await openMemberWatch(context, request);
-  const from = request.waitIndex === undefined || request.waitIndex === 0 ? live.index + 1 : request.waitIndex;
-  return {
-    index: live.index,
-    close: () => live.close(),
-    async *[Symbol.asyncIterator]() {
-      try {
-        for (const event of known) {
-          if ((await stands(context, event)) && !(await stoodBefore(context, event, from))) yield* tell(context, event);
-        }
-        let seesAll = isComplete;
-        for await (const event of live) {
-          if (takesAway(context.token, event)) return;
-          // Whatever else takes a member away has to do with a directory: one above it, or one in its place.
-          if (event.node.kind === "directory") seesAll = false;
-          if (!(isFirstRegistration(event) && (await stands(context, event)))) continue;
-          if (seesAll || !(await stoodBefore(context, event, from))) yield* tell(context, event);
-        }
-      } finally {
-        live.close();
-      }
-    },
-  };
+  const opened = await openMemberWatch(context, request);
+  const { index } = opened.live;
+  const from = request.waitIndex === undefined || request.waitIndex === 0 ? index + 1 : request.waitIndex;
+  return new MemberWatch(context, opened, { ...request, waitIndex: from });
 }
 
-function* tell({ onTold }: MemberWaitContext, event: TreeEvent): Generator<TreeEvent> {
-  onTold(event);
+class MemberWatch implements TreeWatch {
+  readonly index: Revision;
+  readonly #context: MemberWaitContext;
+  readonly #request: TreeWatchRequest;
+  readonly #from: Revision;
+  #opened: MemberEvents;
+  /** Everything before it has been told, or need not be. */
+  #next: Revision;
+  #closed = false;
+
+  constructor(
+    context: MemberWaitContext,
+    opened: MemberEvents,
+    request: TreeWatchRequest & { readonly waitIndex: Revision },
+  ) {
+    this.index = opened.live.index;
+    this.#context = context;
+    this.#request = request;
+    this.#from = request.waitIndex;
+    this.#next = request.waitIndex;
+    this.#opened = opened;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#opened.live.close();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TreeEvent> {
+    try {
+      while (!this.#closed) {
+        try {
+          yield* this.#tellKnown();
+          yield* this.#tellLive();
+          return;
+        } catch (error) {
+          if (!isMusterError(error, "eventIndexCleared") || this.#closed) throw error;
+        }
+        this.#opened = await openMemberWatch(this.#context, { ...this.#request, waitIndex: this.#next });
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  async *#tellKnown(): AsyncGenerator<TreeEvent> {
+    for (const { event, createRevision } of this.#opened.known) {
+      const at = { path: event.node.path, createRevision };
+      const isNew = (await this.#context.standing.stands(at)) && !(await stoodBefore(this.#context, event, this.#from));
+      this.#next = event.index + 1;
+      if (isNew) yield* tell(this.#context, event, createRevision);
+    }
+  }
+
+  async *#tellLive(): AsyncGenerator<TreeEvent> {
+    const { live, isComplete } = this.#opened;
+    let seesAll = isComplete && this.#next === this.#from;
+    for await (const event of live) {
+      if (takesAway(this.#context.token, event)) return;
+      // Whatever else takes a member away has to do with a directory: one above it, or one in its place.
+      if (event.node.kind === "directory") seesAll = false;
+      this.#next = event.index + 1;
+      const at = { path: event.node.path, createRevision: event.index };
+      if (!(isFirstRegistration(event) && (await this.#context.standing.stands(at)))) continue;
+      if (seesAll || !(await stoodBefore(this.#context, event, this.#from))) {
+        yield* tell(this.#context, event, event.index);
+      }
+    }
+  }
+}
+
+function* tell({ onTold }: MemberWaitContext, event: TreeEvent, revision: Revision): Generator<TreeEvent> {
+  onTold(revision);
   yield event;
 }
 
+/** The registration of a member that is there, as it is told: in a store that was moved, by the index of before. */
+interface KnownRegistration {
+  readonly event: TreeEvent;
+  readonly createRevision: Revision;
+}
+
 interface MemberEvents {
-  readonly known: readonly TreeEvent[];
+  readonly known: readonly KnownRegistration[];
   readonly live: TreeWatch;
   /** Whether `live` has every event from the wait's index on. */
   readonly isComplete: boolean;
@@ -80,8 +141,8 @@ async function openMemberWatch(context: WaitContext, { waitIndex = 0 }: TreeWatc
     const { revision, members } = await readMembers(engine, token);
     const live = await tree.watch({ ...watch, waitIndex: revision + 1 });
     const since = members.filter(({ kv }) => kv.createRevision >= waitIndex);
-    const known = await Promise.all(since.map(({ id, kv }) => registrationOf(context, id, kv)));
-    return { known, live, isComplete: false };
+    const known = await Promise.all(since.map((member) => registrationOf(context, member)));
+    return { known: known.filter(({ event }) => event.index >= waitIndex), live, isComplete: false };
   }
 }
 
@@ -120,18 +181,32 @@ function startingWith(known: TreeEvent | undefined, live: TreeWatch): TreeWatch 
 
 /** The entry as it stands, as the event of its last change; no event where there is none. */
 async function lastChange(
-  { engine, tree, token }: WaitContext,
+  context: WaitContext,
   path: TreePath,
 ): Promise<{ readonly index: Revision; readonly event: TreeEvent | undefined }> {
+  const { engine, tree, token } = context;
   try {
     const { node, index } = await tree.get(path, { recursive: false, sorted: false });
     const target = readRegistryPath(path);
-    const action = target.kind === "member" ? await registrationAction(engine, token, target.id) : "set";
-    return { index, event: { action, node, index: node.modifiedIndex } };
+    if (target.kind !== "member") return { index, event: { action: "set", node, index: node.modifiedIndex } };
+    const action = await registrationAction(engine, token, target.id);
+    const modifiedIndex = await lastTold(context, target.id, node);
+    return { index, event: { action, node: { ...node, modifiedIndex }, index: modifiedIndex } };
   } catch (error) {
     if (!isMusterError(error, "nodeNotFound")) throw error;
     return { index: Number(error.details.index), event: undefined };
   }
+}
+
+async function lastTold(
+  { engine, token }: WaitContext,
+  id: string,
+  { path, modifiedIndex }: TreeNode,
+): Promise<Revision> {
+  const { kvs } = await engine.range({ key: utf8(path), keysOnly: true });
+  const [kv] = kvs;
+  if (kv === undefined || kv.modRevision !== modifiedIndex) return modifiedIndex;
+  return (await toldRevisions(engine, token, { id, kv })).last;
 }
 
 function isFirstRegistration(event: TreeEvent): boolean {
@@ -151,14 +226,6 @@ function takesAway(token: Token, { action, node }: TreeEvent): boolean {
   return node.path === tokenPath(token) || (target.kind === "member" && node.kind === "file");
 }
 
-/** Whether the member of a registration is there by it still. A thousand who wait ask so of the same one. */
-async function stands({ engine, tree }: WaitContext, { node }: TreeEvent): Promise<boolean> {
-  const { revision } = await engine.status();
-  if (tree.isUnchanged(node.path, { after: node.modifiedIndex, until: revision })) return true;
-  const { kvs } = await engine.range({ key: utf8(node.path) });
-  return kvs[0]?.createRevision === node.modifiedIndex;
-}
-
 /**
  * Whether the member of a registration was there already when the wait's index had not come, so that whoever waits knows
  * it. Who has seen every event since need not ask: a member that goes ends the wait.
@@ -176,12 +243,14 @@ async function stoodBefore({ engine }: WaitContext, { node }: TreeEvent, from: R
 }
 
 /** The event by which a member that is still there first registered: its first index, its value of now. */
-async function registrationOf({ engine, token }: WaitContext, id: string, kv: KeyValue): Promise<TreeEvent> {
-  return {
+async function registrationOf({ engine, token }: WaitContext, { id, kv }: StoredMember): Promise<KnownRegistration> {
+  const { first } = await toldRevisions(engine, token, { id, kv });
+  const event: TreeEvent = {
     action: await registrationAction(engine, token, id),
-    node: firstNode(childPath(tokenPath(token), id), kv),
-    index: kv.createRevision,
+    node: firstNode(childPath(tokenPath(token), id), { ...kv, createRevision: first }),
+    index: first,
   };
+  return { event, createRevision: kv.createRevision };
 }
 
 async function registrationAction(engine: Engine, token: Token, id: string): Promise<"create" | "set"> {

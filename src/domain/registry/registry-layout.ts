@@ -4,6 +4,7 @@
  *
  *   0x00 r TOKEN          the token's record
  *   0x00 m TOKEN / ID     how a member came
+ *   0x00 m TOKEN / ID / moved   at which revisions it registered and was last put, before it came by `muster import`
  *   0x00 x TIME TOKEN     tokens by the time at which to look whether they have expired (TIME: ms, 8 bytes, big-endian)
  *
  * A token's record counts only if its modRevision is not below the createRevision of the token's size: one that was
@@ -43,7 +44,18 @@ const memberRecord = z.object({
 });
 export type MemberRecord = Readonly<z.infer<typeof memberRecord>>;
 
+const movedRecord = z.object({
+  /** When the member first registered, as clients were told then; counts while the member's createRevision is not newer. */
+  first: z.number(),
+  /** When it was last put, likewise; counts while its modRevision is not newer. */
+  last: z.number(),
+});
+export type MovedRecord = Readonly<z.infer<typeof movedRecord>>;
+
 const TIME_BYTES = 8;
+
+const MEMBER_KIND = 0x6d;
+const MOVED = /^[^/]+\/[^/]+\/moved$/;
 
 function internalKey(kind: string, ...rest: readonly Bytes[]): Bytes {
   return Buffer.concat([Buffer.from(`\0${kind}`, "latin1"), ...rest]);
@@ -55,6 +67,15 @@ export function tokenRecordKey(token: Token): Bytes {
 
 export function memberRecordKey(token: Token, id: string): Bytes {
   return internalKey("m", utf8(`${token}/${id}`));
+}
+
+export function movedRecordKey(token: Token, id: string): Bytes {
+  return internalKey("m", utf8(`${token}/${id}/moved`));
+}
+
+/** Whether a key is that of a `moved` record. */
+export function isMovedRecordKey(key: Bytes): boolean {
+  return key[0] === 0 && key[1] === MEMBER_KIND && MOVED.test(text(key));
 }
 
 /** The prefix of all member records of a token. */
@@ -84,7 +105,7 @@ function timeBytes(time: number): Bytes {
   return bytes;
 }
 
-export function writeRecord(record: TokenRecord | MemberRecord): Bytes {
+export function writeRecord(record: TokenRecord | MemberRecord | MovedRecord): Bytes {
   return utf8(JSON.stringify(record));
 }
 
@@ -94,6 +115,10 @@ export function readTokenRecord(key: Bytes, value: Bytes): TokenRecord {
 
 export function readMemberRecord(key: Bytes, value: Bytes): MemberRecord {
   return readJson({ schema: memberRecord, key, value });
+}
+
+export function readMovedRecord(key: Bytes, value: Bytes): MovedRecord {
+  return readJson({ schema: movedRecord, key, value });
 }
 
 function readJson<T>(source: { readonly schema: z.ZodType<T>; readonly key: Bytes; readonly value: Bytes }): T {

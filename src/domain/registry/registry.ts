@@ -4,7 +4,7 @@
  */
 
 import { equalBytes, utf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -30,9 +30,12 @@ import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
 import { changeOf, isRegistration, issuedRecord, issueToken, type Lifetime, mustCount } from "./registration.ts";
+import { Standing } from "./standing.ts";
 import { StartingOver } from "./starting-over.ts";
+import { Telling, takesAllTokens } from "./telling.ts";
 import { makeToken, type RegistryPath, readRegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
 import { TokenReadings } from "./token-readings.ts";
+import { refuseUnusableSize } from "./token-size.ts";
 import {
   completionOf,
   hasBeenComplete,
@@ -42,9 +45,10 @@ import {
   readTokenHead,
   type TokenHead,
   type TokenState,
-  unchangedRecord,
+  unchangedToken,
 } from "./token-state.ts";
 import { TokenSweeper } from "./token-sweeper.ts";
+import { UnknownTokens } from "./unknown-tokens.ts";
 import { V3Keyspace, type V3Shared } from "./v3-keyspace.ts";
 import { registerByPut, type V3Registration } from "./v3-register.ts";
 
@@ -67,6 +71,8 @@ export class Registry {
   readonly #startingOver: StartingOver;
   readonly #known: KnownTokens;
   readonly #readings: TokenReadings;
+  readonly #unknown: UnknownTokens;
+  readonly #standing: Standing;
   readonly #v3: V3Shared;
 
   private constructor(options: RegistryOptions) {
@@ -75,6 +81,8 @@ export class Registry {
     this.#startingOver = new StartingOver(options.clock);
     this.#known = new KnownTokens({ ...options, lifetime: () => this.#lifetime() });
     this.#readings = new TokenReadings(options);
+    this.#standing = new Standing(options);
+    this.#unknown = new UnknownTokens(options);
     const onWrite = (token: Token) => this.#known.forget(token);
     this.#v3 = { ...options, lifetime: () => this.#lifetime(), onWrite, queue: new KeyedQueue() };
   }
@@ -109,7 +117,12 @@ export class Registry {
 
   /** Whether there is such a token and its time is not over. */
   async exists(token: Token): Promise<boolean> {
-    return (await readTokenHead(this.#options.engine, token, this.#options.clock.now())).exists;
+    return (await readTokenHead(this.#options.engine, token, timeOver(this.#options.clock))).exists;
+  }
+
+  /** Tells the log that a node asked for a token of a name that none has. */
+  tellUnknown(name: string, origin: Origin): void {
+    this.#unknown.tell(name, origin);
   }
 
   /** The tree as a request of this origin sees it: with the registry's rules below tokens. */
@@ -134,7 +147,7 @@ export class Registry {
       ...this.#options,
       create: (command) => this.#write(command, origin),
       rider: this.#rider(target, origin),
-      now: () => this.#options.clock.now(),
+      now: () => timeOver(this.#options.clock),
     });
   }
 
@@ -174,18 +187,23 @@ export class Registry {
     const { engine, clock, tree } = this.#options;
     const [reading, head] = await Promise.all([
       tree.get(path, options).catch((error: unknown) => {
-        throw missingToken(error, target.token);
+        const told = missingToken(error, target.token);
+        if (origin.scope === "public" && isAbout(told, tokenPath(target.token))) this.tellUnknown(target.token, origin);
+        throw told;
       }),
-      readTokenHead(engine, target.token, clock.now()),
+      readTokenHead(engine, target.token, timeOver(clock)),
     ]);
-    if (!head.exists && origin.scope === "public")
+    if (!head.exists && origin.scope === "public") {
+      this.tellUnknown(target.token, origin);
       throw pathError("nodeNotFound", tokenPath(target.token), reading.index);
+    }
     return { reading, head };
   }
 
   async #write(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
     const target = readRegistryPath(command.path);
-    if (target.kind === "outside") return this.#options.tree.write(command);
+    if (origin.scope === "client") refuseUnusableSize(command);
+    if (target.kind === "outside") return this.#writeOutside(command, origin);
     if (origin.scope === "public") refuseWhatNodesNeverWrite(command, target);
     const begins =
       target.kind === "member" && this.#startingOver.noteRegistration(origin.connection, target.token, target.id);
@@ -193,7 +211,7 @@ export class Registry {
       const foresight =
         target.kind === "member" && isRegistration(command) ? this.#known.foresight(target, origin) : undefined;
       const event = await this.#options.tree.write(command, this.#rider(target, origin), foresight);
-      this.#tell(event, { target, origin });
+      new Telling(this.#options.log, origin).event(event, target);
       return event;
     } catch (error) {
       const repeated = isMusterError(error, "nodeExists") ? await this.#repeated(command, target, begins) : undefined;
@@ -202,22 +220,32 @@ export class Registry {
     }
   }
 
+  #writeOutside(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
+    const { tree, log } = this.#options;
+    const written = tree.write(command);
+    if (!takesAllTokens(command)) return written;
+    return written.then((event) => {
+      new Telling(log, origin).allDeleted();
+      return event;
+    });
+  }
+
   /** Public writes need a token; an operator's write to a token that is none yet makes it by hand. */
   #rider(target: InToken, origin: Origin): Rider {
     return async (planned) => {
       const { engine } = this.#options;
       this.#known.forget(target.token);
-      const state = await readTokenHead(engine, target.token, this.#options.clock.now());
+      const state = await readTokenHead(engine, target.token, timeOver(this.#options.clock));
       if (!state.exists) {
         if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), state.revision);
-        return { compares: [], operations: [] };
+        return { compares: unchangedToken(state), operations: [] };
       }
       // An in-order key is written below the path that it was asked for.
       const written = readRegistryPath(planned.node.path);
       const write = { state, target: written, planned, origin, lifetime: this.#lifetime() };
       const members = mustCount(write) ? await readMemberIds(engine, target.token) : undefined;
       const { operations } = changeOf({ ...write, members });
-      return { compares: [unchangedRecord(state)], operations };
+      return { compares: unchangedToken(state), operations };
     };
   }
 
@@ -230,14 +258,16 @@ export class Registry {
     const state = await this.#read(target.token);
     if (!state.exists) return undefined;
     if (hasBeenComplete(state) && !(begins && (await this.#mayHaveMissed(state, target.id)))) return undefined;
-    const { kvs } = await this.#options.engine.range({ key: utf8(command.path), revision: state.revision });
+    const { revision, kvs } = await this.#options.engine.range({ key: utf8(command.path) });
     const [kv] = kvs;
-    if (kv === undefined || !equalBytes(kv.value, command.content.value)) return undefined;
+    // An entry that was made since is another's answer.
+    if (kv === undefined || kv.createRevision > state.revision) return undefined;
+    if (!equalBytes(kv.value, command.content.value)) return undefined;
     this.#options.log.info(
       { token: shortToken(target.token), member: target.id },
       "registration repeated: answered with the first",
     );
-    return { action: "create", node: firstNode(command.path, kv), index: state.revision };
+    return { action: "create", node: firstNode(command.path, kv), index: revision };
   }
 
   async #mayHaveMissed(state: TokenState, id: string): Promise<boolean> {
@@ -249,30 +279,23 @@ export class Registry {
     const target = readRegistryPath(request.path);
     const { engine, tree } = this.#options;
     if (target.kind === "outside") return tree.watch(request);
-    const head = await readTokenHead(engine, target.token, this.#options.clock.now());
+    const head = await readTokenHead(engine, target.token, timeOver(this.#options.clock));
     if (!head.exists) {
       if (origin.scope === "public") throw pathError("nodeNotFound", tokenPath(target.token), head.revision);
       return tree.watch(request);
     }
-    const context = { engine, tree, token: target.token };
+    const context = { engine, tree, token: target.token, standing: this.#standing };
     if (target.kind !== "token" || !request.recursive) return watchEntry(context, request);
-    const onTold = ({ index }: TreeEvent) => this.#startingOver.noteShown(origin.connection, target.token, index);
+    const onTold = (revision: Revision) => this.#startingOver.noteShown(origin.connection, target.token, revision);
     return watchMembers({ ...context, onTold }, request);
   }
 
   #read(token: Token): Promise<TokenState | MissingToken> {
-    return readToken(this.#options.engine, token, this.#options.clock.now());
+    return readToken(this.#options.engine, token, timeOver(this.#options.clock));
   }
 
   #lifetime(): Lifetime {
     return { now: this.#options.clock.now(), tokenTtlMs: this.#options.tokenTtlMs };
-  }
-
-  #tell(event: TreeEvent, { target, origin }: { readonly target: InToken; readonly origin: Origin }): void {
-    if (target.kind !== "member") return;
-    const { protocol, address, host } = origin;
-    const fields = { token: shortToken(target.token), member: target.id, protocol, address, host };
-    this.#options.log.info(fields, `member ${event.action}`);
   }
 }
 
@@ -291,4 +314,8 @@ function missingToken(error: unknown, token: Token): unknown {
   const { path, index } = error.details;
   const above = typeof path === "string" && tokenPath(token).startsWith(`${path}/`);
   return above ? pathError("nodeNotFound", tokenPath(token), Number(index)) : error;
+}
+
+function isAbout(error: unknown, path: TreePath): boolean {
+  return isMusterError(error, "nodeNotFound") && error.details.path === path;
 }

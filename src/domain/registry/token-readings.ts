@@ -2,7 +2,7 @@
  * The members of tokens as they were last read: clusters that form, and people who look, ask for the same token again and
  * again. A reading is given again only while it is certain that a new one would say the same.
  */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { TOKEN_READING_BYTES, TOKEN_READINGS_BYTES } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
@@ -44,7 +44,7 @@ export class TokenReadings {
     const kept = this.#kept.get(token);
     if (kept === undefined) return undefined;
     const { revision: index } = await this.#engine.status();
-    if (kept.expires !== undefined && kept.expires <= this.#clock.now()) return undefined;
+    if (kept.expires !== undefined && kept.expires <= timeOver(this.#clock)) return undefined;
     if (!this.#tree.isUnchanged(kept.path, { after: kept.index, until: index })) return undefined;
     // Others may have asked meanwhile, and know more.
     kept.index = Math.max(kept.index, index);

@@ -25,6 +25,10 @@ export interface MissingToken {
   readonly exists: false;
   readonly token: Token;
   readonly revision: Revision;
+  /** Of a record that is left, or whose time is over; 0: there is none. */
+  readonly recordRevision: Revision;
+  /** Likewise, of the size. */
+  readonly sizeRevision: Revision;
 }
 
 /** A token without its members: reading it costs the same however many there are. */
@@ -93,9 +97,11 @@ function headOf(
   const recordKv = ranges[1]?.kvs[0];
   const record = currentRecord(sizeKv, recordKv);
   const expired = record?.expires !== undefined && record.expires <= now;
-  if (sizeKv === undefined || expired) return { exists: false, token, revision };
-  const size = parseSize(text(sizeKv.value).trim());
   const recordRevision = recordKv?.modRevision ?? 0;
+  if (sizeKv === undefined || expired) {
+    return { exists: false, token, revision, recordRevision, sizeRevision: sizeKv?.modRevision ?? 0 };
+  }
+  const size = parseSize(text(sizeKv.value).trim());
   return { exists: true, token, revision, size, record, recordRevision, stored: { size: sizeKv, record: recordKv } };
 }
 
@@ -118,6 +124,16 @@ export async function completionOf(engine: Engine, state: TokenState): Promise<C
 /** The compare that makes a transaction fail if anybody wrote below the token since it was read. */
 export function unchangedRecord(state: TokenHead): Compare {
   return { key: tokenRecordKey(state.token), target: "modRevision", result: "equal", expected: state.recordRevision };
+}
+
+/** The compares that make a transaction fail if anybody made the token, or wrote below it, since it was read. */
+export function unchangedToken(state: TokenHead | MissingToken): readonly Compare[] {
+  if (state.exists) return [unchangedRecord(state)];
+  const { token, recordRevision, sizeRevision } = state;
+  return [
+    { key: tokenRecordKey(token), target: "modRevision", result: "equal", expected: recordRevision },
+    { key: utf8(sizePath(token)), target: "modRevision", result: "equal", expected: sizeRevision },
+  ];
 }
 
 /** The size that a text means, with a plus sign and leading zeros as Go's ParseInt: 1 to MAX_CLUSTER_SIZE, else undefined. */

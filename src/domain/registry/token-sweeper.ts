@@ -5,7 +5,7 @@
  * the disk.
  */
 import { NO_BYTES, utf8 } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS, TOKEN_SWEEP_TOLD } from "../../base/limits.ts";
 import { type Log, shortToken } from "../../base/log.ts";
@@ -14,7 +14,7 @@ import type { Compare, Operation } from "../../engine/model.ts";
 import type { Rider } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { forgetToken } from "./registration.ts";
-import { lookAtKey, lookAtRange, readLookAtKey, writeRecord } from "./registry-layout.ts";
+import { lookAtKey, lookAtRange, readLookAtKey, tokenRecordKey, writeRecord } from "./registry-layout.ts";
 import { sizePath, type Token, tokenPath } from "./token.ts";
 import { readTokenRecordOf } from "./token-state.ts";
 
@@ -58,7 +58,7 @@ export class TokenSweeper {
     try {
       while (!this.#closed) {
         const { kvs } = await engine.range({
-          ...lookAtRange(clock.now()),
+          ...lookAtRange(timeOver(clock)),
           limit: TOKEN_SWEEP_BATCH,
           keysOnly: true,
           uncounted: true,
@@ -111,7 +111,7 @@ export class TokenSweeper {
     const { kvs } = await engine.range({ ...lookAtRange(), limit: 1, keysOnly: true, uncounted: true });
     const [first] = kvs;
     if (first === undefined) return TOKEN_SWEEP_INTERVAL_MS;
-    return Math.min(Math.max(readLookAtKey(first.key).time - clock.now(), 0), TOKEN_SWEEP_INTERVAL_MS);
+    return Math.min(Math.max(readLookAtKey(first.key).time - timeOver(clock), 0), TOKEN_SWEEP_INTERVAL_MS);
   }
 
   /** The first few each in a line; a hundred thousand lines would tell nobody anything. */
@@ -126,15 +126,15 @@ export class TokenSweeper {
     const { engine, clock } = this.#options;
     const { size, kv, record } = await readTokenRecordOf(engine, token);
     const entry: Operation = { kind: "deleteRange", request: { key: lookAtKey(time, token) } };
-    if (kv === undefined || record?.expires === undefined || record.lookAt !== time) {
-      await engine.txn({ compares: [], success: [entry], failure: [] });
-      return undefined;
-    }
     const unchanged: readonly Compare[] = [
-      { key: kv.key, target: "modRevision", result: "equal", expected: kv.modRevision },
+      { key: tokenRecordKey(token), target: "modRevision", result: "equal", expected: kv?.modRevision ?? 0 },
       { key: utf8(sizePath(token)), target: "createRevision", result: "equal", expected: size?.createRevision ?? 0 },
     ];
-    if (record.expires <= clock.now()) {
+    if (kv === undefined || record?.expires === undefined || record.lookAt !== time) {
+      await engine.txn({ compares: unchanged, success: [entry], failure: [] });
+      return undefined;
+    }
+    if (record.expires <= timeOver(clock)) {
       return this.#expire(token, { unchanged, operations: [entry, ...forgetToken(token)] });
     }
     const later = writeRecord({ ...record, lookAt: record.expires });

@@ -27,6 +27,14 @@ function isTokenName(name: string): name is Token {
   return HAND_MADE_TOKEN.test(name);
 }
 
+/** What else the public listener answers for at its root, so that nobody can ask for a token of such a name by its URL. */
+const TAKEN_NAMES: ReadonlySet<string> = new Set(["new", "health", "robots.txt"]);
+
+/** Whether nodes could ask for a token of this name. */
+export function isUsableToken(name: string): boolean {
+  return isTokenName(name) && !TAKEN_NAMES.has(name);
+}
+
 /** How many bytes of a token that Muster makes nobody can guess. */
 export const TOKEN_RANDOM_BYTES = 12;
 

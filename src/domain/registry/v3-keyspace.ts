@@ -2,12 +2,12 @@
  * The keyspace of v3 clients with the registry in it: what they do below a token is what v2 clients do there. Whatever
  * does not meet the registry goes by untouched.
  */
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { REGISTRY_TXN_ATTEMPTS } from "../../base/limits.ts";
-import { type Log, shortToken } from "../../base/log.ts";
+import type { Log } from "../../base/log.ts";
 import type { Engine, EngineStatus, Watch } from "../../engine/engine.ts";
 import type {
-  Compare,
   LeaseGrant,
   LeaseId,
   LeaseStatus,
@@ -24,9 +24,11 @@ import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { KeyedQueue } from "../tree/keyed-queue.ts";
 import type { Origin } from "./origin.ts";
 import type { Lifetime } from "./registration.ts";
-import { readRegistryPath, type Token } from "./token.ts";
-import { type MissingToken, readToken, type TokenState, unchangedRecord } from "./token-state.ts";
-import { meetsRegistry, pathOfStored, readV3Members } from "./v3-keys.ts";
+import { Telling } from "./telling.ts";
+import type { Token } from "./token.ts";
+import { refuseUnusableSizes } from "./token-size.ts";
+import { type MissingToken, readToken, type TokenState, unchangedToken } from "./token-state.ts";
+import { meetsRegistry, readV3Members } from "./v3-keys.ts";
 import { rideOn, type V3Write, writesBelowTokens } from "./v3-rides.ts";
 import { mapRange, mapTxn, txnMeetsRegistry } from "./v3-txn.ts";
 import { MembersWatch } from "./v3-watch.ts";
@@ -35,6 +37,7 @@ import { MembersWatch } from "./v3-watch.ts";
 export interface V3Shared {
   /** The store itself: what rides on a write is internal. */
   readonly engine: Engine;
+  readonly clock: Clock;
   readonly log: Log;
   readonly lifetime: () => Lifetime;
   /** Told of a token that is about to be written. */
@@ -68,7 +71,8 @@ export class V3Keyspace implements Keyspace {
 
   watch(request: WatchRequest): Watch {
     const members = meetsRegistry(request) ? readV3Members(request) : undefined;
-    return members === undefined ? this.#below.watch(request) : new MembersWatch(this.#below, members, request);
+    if (members === undefined) return this.#below.watch(request);
+    return new MembersWatch({ engine: this.#shared.engine, below: this.#below }, members, request);
   }
 
   compact(revision: Revision, options?: { readonly physical?: boolean }): Promise<void> {
@@ -107,12 +111,15 @@ export class V3Keyspace implements Keyspace {
   }
 
   async #txnOfMembers(request: TxnRequest): Promise<TxnResult> {
+    refuseUnusableSizes(request);
     const { request: mapped, back } = mapTxn(request);
     const writes = { success: writesBelowTokens(mapped.success), failure: writesBelowTokens(mapped.failure) };
     const isRead = writes.success.length === 0 && writes.failure.length === 0;
     const result = isRead ? await this.#below.txn(mapped) : await this.#write(clientTxn(mapped), writes);
     const named = back({ kind: "txn", ...result });
-    return named.kind === "txn" ? { ...result, results: named.results } : result;
+    if (named.kind !== "txn") return result;
+    this.#telling.deletions(result.succeeded ? request.success : request.failure, named.results);
+    return { revision: result.revision, succeeded: result.succeeded, results: named.results };
   }
 
   /** The first try is free; whoever was overtaken queues up, and newcomers behind, so that none is overtaken for ever. */
@@ -122,11 +129,11 @@ export class V3Keyspace implements Keyspace {
     const [place = ""] = tokens;
     const first = queue.isBusy(place) ? undefined : await this.#try(request, writes, tokens);
     const result = first ?? (await queue.run(place, () => this.#persist(request, writes, tokens)));
-    this.#tell(result.succeeded ? writes.success : writes.failure);
+    this.#telling.writes(result.states, result.succeeded ? writes.success : writes.failure);
     return result;
   }
 
-  async #persist(request: TxnRequest, writes: Writes, tokens: ReadonlySet<Token>): Promise<TxnResult> {
+  async #persist(request: TxnRequest, writes: Writes, tokens: ReadonlySet<Token>): Promise<Written> {
     for (let attempt = 0; attempt < REGISTRY_TXN_ATTEMPTS; attempt++) {
       const result = await this.#try(request, writes, tokens);
       if (result !== undefined) return result;
@@ -138,14 +145,14 @@ export class V3Keyspace implements Keyspace {
   }
 
   /** One try; undefined where a token was written to meanwhile. */
-  async #try(request: TxnRequest, writes: Writes, tokens: ReadonlySet<Token>): Promise<TxnResult | undefined> {
+  async #try(request: TxnRequest, writes: Writes, tokens: ReadonlySet<Token>): Promise<Written | undefined> {
     const states = await this.#readTokens(tokens);
     const ridden: TxnRequest = {
       compares: request.compares,
       success: [...request.success, ...this.#rides(states, writes.success)],
       failure: [...request.failure, ...this.#rides(states, writes.failure)],
     };
-    const compares = states.flatMap((state): readonly Compare[] => (state.exists ? [unchangedRecord(state)] : []));
+    const compares = states.flatMap(unchangedToken);
     // Past the keyspace, which has no internal keys: what rides on the client's part is one.
     const { revision, succeeded, results } = await this.#shared.engine.txn({
       compares,
@@ -154,12 +161,12 @@ export class V3Keyspace implements Keyspace {
     });
     const [inner] = results;
     if (!succeeded || inner?.kind !== "txn") return undefined;
-    return { revision, succeeded: inner.succeeded, results: inner.results };
+    return { revision, succeeded: inner.succeeded, results: inner.results, states };
   }
 
   async #readTokens(tokens: ReadonlySet<Token>): Promise<readonly (TokenState | MissingToken)[]> {
-    const { engine, lifetime, onWrite } = this.#shared;
-    const { now } = lifetime();
+    const { engine, clock, onWrite } = this.#shared;
+    const now = timeOver(clock);
     return Promise.all(
       [...tokens].map((token) => {
         onWrite(token);
@@ -178,18 +185,17 @@ export class V3Keyspace implements Keyspace {
     });
   }
 
-  #tell(writes: readonly V3Write[]): void {
-    const { protocol, address, host } = this.#origin;
-    for (const { token, operation, isUncertain } of writes) {
-      if (operation.kind !== "put" || isUncertain) continue;
-      const target = readRegistryPath(pathOfStored(operation.request.key));
-      if (target.kind !== "member") continue;
-      this.#shared.log.info({ token: shortToken(token), member: target.id, protocol, address, host }, "member set");
-    }
+  get #telling(): Telling {
+    return new Telling(this.#shared.log, this.#origin);
   }
 }
 
 interface Writes {
   readonly success: readonly V3Write[];
   readonly failure: readonly V3Write[];
+}
+
+interface Written extends TxnResult {
+  /** The tokens as they stood before. */
+  readonly states: readonly (TokenState | MissingToken)[];
 }

@@ -1,5 +1,5 @@
 /** Lets go what lies below a directory that is to be empty, where all of it is past its time. */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { TREE_SWEEP_BATCH } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -77,7 +77,7 @@ async function overdueAmong(
 async function lookAt({ engine, clock }: ExpireBelowOptions, path: TreePath): Promise<Overdue | "stays" | "gone"> {
   try {
     const located = await locate(engine, path);
-    return firstExpired(located, clock.now()) ?? (located.target.kind === "missing" ? "gone" : "stays");
+    return firstExpired(located, timeOver(clock)) ?? (located.target.kind === "missing" ? "gone" : "stays");
   } catch (error) {
     if (!isMusterError(error, "notDirectory")) throw error;
     return (await expiredFile({ engine, clock }, error)) ?? "stays";

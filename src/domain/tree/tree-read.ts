@@ -1,5 +1,5 @@
 /** Finds out, at one revision, what stands at a path and on the way to it. */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -157,7 +157,7 @@ export async function expiredFile(
   { engine, clock }: { readonly engine: Engine; readonly clock: Clock },
   error: MusterError,
 ): Promise<{ readonly path: TreePath; readonly expires: number } | undefined> {
-  return firstExpired(await locate(engine, parsePath(String(error.details.path))), clock.now());
+  return firstExpired(await locate(engine, parsePath(String(error.details.path))), timeOver(clock));
 }
 
 /** Whether nothing at all lies below a directory (hidden nodes count). */

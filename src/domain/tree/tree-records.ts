@@ -80,6 +80,22 @@ export function readFileFacts(
   };
 }
 
+/** The createdIndex that a file's side record tells, where it is not its own revision. Error: `internal` where it cannot be read. */
+export function createdIn(record: KeyValue): Revision | undefined {
+  return readJson(fileRecord, record).created;
+}
+
+/**
+ * A file's side record for a store whose revisions are others; `newRevision` tells what has become of one before the
+ * record's own. The same record where nothing in it has to change. Error: `internal` where it cannot be read.
+ */
+export function movedFileRecord(record: KeyValue, newRevision: (before: Revision) => Revision | undefined): Bytes {
+  const read = readJson(fileRecord, record);
+  if (read.created === undefined) return record.value;
+  // What is as new as the record itself is said by leaving it out.
+  return writeRecord({ ...read, created: newRevision(read.created) });
+}
+
 function readJson<T>(schema: z.ZodType<T>, record: KeyValue): T {
   try {
     return schema.parse(JSON.parse(text(record.value)));

@@ -3,7 +3,7 @@
  * processes may sweep one store.
  */
 import type { Bytes } from "../../base/bytes.ts";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { TREE_SWEEP_BATCH, TREE_SWEEP_LONGEST_SLEEP_MS, TREE_SWEEP_RETRY_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -21,7 +21,7 @@ export interface TreeSweeperOptions {
   readonly expire: (path: TreePath, expires: number) => Promise<boolean>;
   /** Told of each node that went otherwise than by `expire`. */
   readonly onExpired: () => void;
-  /** Told when a sweep that the timer began has failed; it is tried again. */
+  /** Told when a sweep that the timer began has failed, once until one has not: it is tried again. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -35,6 +35,7 @@ export class TreeSweeper {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<number> = Promise.resolve(0);
   #sweeping = false;
+  #failing = false;
   #closed = false;
 
   constructor(options: TreeSweeperOptions) {
@@ -48,6 +49,7 @@ export class TreeSweeper {
 
   /** Whether the time of some node has come, or may have: then what stands in the store is not what is read. */
   get isDue(): boolean {
+    // By the clock as it stands, even where it is not trusted: what was read while it was may hide something.
     return this.#sweeping || this.#due <= this.#options.clock.now();
   }
 
@@ -56,12 +58,17 @@ export class TreeSweeper {
     this.#lookAgainFrom(expires);
     if (expires >= this.#due) return;
     this.#due = expires;
-    this.#setTimer(this.#due - this.#options.clock.now());
+    this.#setTimer(this.#due - timeOver(this.#options.clock));
+  }
+
+  /** Times may have been noted in the store of which this process was not told. */
+  lookAnew(): void {
+    this.noteExpiry(0);
   }
 
   /** Lets everything go that is due; resolves with how many nodes went. */
   async sweep(): Promise<number> {
-    if (this.#due > this.#options.clock.now()) return 0;
+    if (this.#due > timeOver(this.#options.clock)) return 0;
     // One at a time: a sweep under way may have read the index before what this one is to find.
     this.#running = this.#running.catch(() => 0).then(() => this.#sweepAll());
     return this.#running;
@@ -91,7 +98,7 @@ export class TreeSweeper {
       return gone;
     } catch (error) {
       this.#lookedUntil = Math.min(this.#lookedUntil, from);
-      this.#due = this.#options.clock.now();
+      this.#due = timeOver(this.#options.clock);
       this.#setTimer(TREE_SWEEP_RETRY_MS);
       throw error;
     } finally {
@@ -106,7 +113,7 @@ export class TreeSweeper {
     /** The writes of one batch are on their way while the next one is read. */
     let going: Promise<number> = Promise.resolve(0);
     for (;;) {
-      const until = Math.floor(this.#options.clock.now());
+      const until = Math.floor(timeOver(this.#options.clock));
       const entries = this.#closed ? [] : await this.#readDue(key, until);
       const next = await this.#letGo(entries);
       gone += await going;
@@ -131,16 +138,19 @@ export class TreeSweeper {
 
   async #settle(due: readonly DueNode[], outcomes: readonly Promise<Outcome>[]): Promise<number> {
     const settled = await Promise.allSettled(outcomes);
+    const failed = settled.find((outcome) => outcome.status === "rejected");
     let gone = 0;
     for (const [place, { entry, path, expires }] of due.entries()) {
       const outcome = settled[place];
-      if (outcome?.status === "rejected") throw outcome.reason;
-      if (outcome?.value === "gone") this.#options.onExpired();
+      // What became of it is not known, or it is there still: either way the next sweep finds out.
+      if (outcome?.status !== "fulfilled") continue;
+      if (outcome.value === "gone") this.#options.onExpired();
       const isGone =
-        outcome?.value === "overtaken" ? await this.#options.expire(path, expires) : outcome?.value === "gone";
+        outcome.value === "overtaken" ? await this.#options.expire(path, expires) : outcome.value === "gone";
       if (isGone) gone++;
       else this.#stale.add(entry);
     }
+    if (failed !== undefined) throw failed.reason;
     await this.#dropTooManyStale();
     return gone;
   }
@@ -172,11 +182,16 @@ export class TreeSweeper {
 
   async #onTimer(): Promise<void> {
     try {
-      const wait = this.#due - this.#options.clock.now();
+      const wait = this.#due - timeOver(this.#options.clock);
       if (wait > 0) this.#setTimer(wait);
-      else await this.sweep();
+      else {
+        await this.sweep();
+        this.#failing = false;
+      }
     } catch (error) {
-      if (!this.#closed && !isMusterError(error, "closed")) this.#options.onFailure(error);
+      if (this.#closed || isMusterError(error, "closed")) return;
+      if (!this.#failing) this.#options.onFailure(error);
+      this.#failing = true;
     }
   }
 }

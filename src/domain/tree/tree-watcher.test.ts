@@ -1,14 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../../../test/support/until.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
+import type { Operation } from "../../engine/model.ts";
+import { ACTION_KEY } from "./tree-layout.ts";
 import { parsePath } from "./tree-path.ts";
 import { TreeWatcher } from "./tree-watcher.ts";
 
 let engine: Engine;
 let watcher: TreeWatcher | undefined;
 let failures: string[];
+let gaps: number;
 /** What the next calls of watch() do instead of their work; each once. */
 let planned: (() => Watch)[];
 
@@ -16,6 +20,7 @@ beforeEach(() => {
   const store = openMemoryEngine();
   engine = store;
   failures = [];
+  gaps = 0;
   planned = [];
   const { watch } = store;
   store.watch = (request) => planned.shift()?.() ?? watch.call(store, request);
@@ -28,12 +33,15 @@ afterEach(async () => {
 
 async function start(): Promise<TreeWatcher> {
   const onFailure = (error: unknown) => void failures.push(error instanceof Error ? error.message : "");
-  watcher = await TreeWatcher.start({ engine, onExpiry: () => undefined, onFailure });
+  const onGap = () => {
+    gaps++;
+  };
+  watcher = await TreeWatcher.start({ engine, onExpiry: () => undefined, onFailure, onGap });
   return watcher;
 }
 
 /** A watch that breaks when it is told to. */
-function breakable(): { readonly watch: Watch; readonly break: () => void } {
+function breakable(): { readonly watch: Watch; readonly break: (error: Error) => void } {
   let fail: (error: Error) => void = () => undefined;
   const broken = new Promise<never>((_resolve, reject) => {
     fail = reject;
@@ -45,7 +53,7 @@ function breakable(): { readonly watch: Watch; readonly break: () => void } {
     close: () => undefined,
     [Symbol.asyncIterator]: () => ({ next: () => broken }),
   };
-  return { watch, break: () => fail(new Error("broke")) };
+  return { watch, break: fail };
 }
 
 function refusing(error: MusterError): () => Watch {
@@ -59,22 +67,95 @@ async function put(key: string): Promise<number> {
   return (await engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] })).revision;
 }
 
+async function compactTo(revision: number): Promise<void> {
+  await engine.compact(revision);
+}
+
+function gone(compactRevision: number): MusterError {
+  return new MusterError("compacted", "gone", { details: { compactRevision } });
+}
+
 describe("TreeWatcher", () => {
-  it("begins anew after its watch broke, though the store cannot be watched at first", async () => {
+  it("goes on where it was after its watch broke: a wait stays, and misses nothing of what happened meanwhile", async () => {
     const first = breakable();
     const down = new MusterError("storeUnavailable", "down");
     planned = [() => first.watch, refusing(down), refusing(down)];
     const watching = await start();
+    const wait = await watching.watch({ path: parsePath("/k"), recursive: false });
+    first.break(down);
+    const revision = await put("/k");
+    for await (const event of wait) {
+      expect(event).toMatchObject({ action: "set", index: revision });
+      break;
+    }
+    // Once, however often it was tried.
+    expect(failures).toEqual(["down"]);
+    expect(gaps).toBe(0);
+    const late = await watching.watch({ path: parsePath("/k"), recursive: false, waitIndex: 1 });
+    for await (const event of late) {
+      expect(event.index).toBe(revision);
+      break;
+    }
+  });
+
+  it("ends the waits from before where the engine has forgotten what came meanwhile, and only those", async () => {
+    const first = breakable();
+    planned = [() => first.watch];
+    const watching = await start();
     const old = await watching.watch({ path: parsePath("/k"), recursive: false });
     const ended = expect(old[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "eventIndexCleared" });
-    first.break();
-    // Its readers are told when, and only when, there is a watch again.
+    await put("/k");
+    await put("/other");
+    const compacted = await put("/other");
+    const later = await watching.watch({ path: parsePath("/k"), recursive: false });
+    await compactTo(compacted);
+    first.break(gone(compacted));
     await ended;
-    expect(failures).toEqual(["broke", "down", "down"]);
+    expect(gaps).toBe(1);
+    const revision = await put("/k");
+    for await (const event of later) {
+      expect(event).toMatchObject({ action: "set", index: revision });
+      break;
+    }
+    const request = { path: parsePath("/k"), recursive: false, waitIndex: compacted - 1 };
+    await expect(watching.watch(request)).rejects.toMatchObject({
+      code: "eventIndexCleared",
+      details: { oldestIndex: compacted },
+    });
+  });
+
+  it("goes on behind a later compaction where the first one is overtaken by it", async () => {
+    const first = breakable();
+    const second = breakable();
+    planned = [() => first.watch, () => second.watch];
+    const watching = await start();
+    await put("/other");
+    await put("/other");
+    const newest = await put("/other");
+    first.break(gone(newest - 1));
+    second.break(gone(newest));
+    await compactTo(newest);
+    await until(async () => (gaps === 2 ? true : undefined), { timeoutMs: 5000, what: "the second gap" });
+    const wait = await watching.watch({ path: parsePath("/k"), recursive: false });
+    const revision = await put("/k");
+    for await (const event of wait) {
+      expect(event.index).toBe(revision);
+      break;
+    }
+  });
+
+  it("passes over a revision whose record is damaged, instead of standing still before it", async () => {
+    const watching = await start();
+    const wait = await watching.watch({ path: parsePath("/k"), recursive: false });
+    const ended = expect(wait[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "eventIndexCleared" });
+    const damaged: Operation = { kind: "put", request: { key: ACTION_KEY, value: utf8("{") } };
+    await engine.txn({ compares: [], success: [damaged], failure: [] });
+    await ended;
+    expect(failures).toHaveLength(1);
     const anew = await watching.watch({ path: parsePath("/k"), recursive: false });
     const revision = await put("/k");
     for await (const event of anew) {
-      expect(event).toMatchObject({ action: "set", index: revision });
+      expect(event.index).toBe(revision);
       break;
     }
   });
@@ -91,7 +172,7 @@ describe("TreeWatcher", () => {
       ];
     });
     await start();
-    first.break();
+    first.break(new Error("broke"));
     await ended;
     await watcher?.close();
     expect(failures).toEqual(["broke"]);

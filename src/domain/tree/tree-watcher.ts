@@ -1,37 +1,40 @@
 /** The tree's one watch on the engine, and the watches of the tree that it feeds. */
 import { isMusterError } from "../../base/errors.ts";
-import { fairTurns } from "../../base/fair-turns.ts";
 import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, Revision } from "../../engine/model.ts";
+import { Pause } from "../pause.ts";
 import { BareFiles } from "./bare-files.ts";
-import { firstEvents } from "./first-events.ts";
-import type { FirstEventListener, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
-import { type Change, decodeChange, expiryIn } from "./tree-decode.ts";
+import { LiveWatch } from "./live-watch.ts";
+import type { TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
+import { EVERY_KEY, PastWatch } from "./past-watch.ts";
+import { type Change, type DecodedEvent, decodeChange, expiryIn } from "./tree-decode.ts";
 import { clearedError } from "./tree-errors.ts";
+import { ACTION_KEY } from "./tree-layout.ts";
 import { pathOfKey } from "./tree-path.ts";
-import { concerns, type Interest, type Subscription, WatchHub } from "./watch-hub.ts";
-import type { QueueReader } from "./watch-queue.ts";
-
-const EVERY_KEY = { key: new Uint8Array(0), end: null, prevKv: true } as const;
+import { type Interest, WatchHub } from "./watch-hub.ts";
 
 export interface TreeWatcherOptions {
   readonly engine: Engine;
   /** Told of every time at which a node is to go, in ms since 1970. */
   readonly onExpiry: (expires: number) => void;
-  /** Told when the watch on the engine broke; it is then begun anew. */
+  /** Told when the watch on the engine broke, once until it runs again: it goes on where it was. */
   readonly onFailure: (error: unknown) => void;
+  /** Told when changes have been missed, of which nobody was told: the engine has forgotten them. */
+  readonly onGap: () => void;
 }
 
 export class TreeWatcher {
   readonly #options: TreeWatcherOptions;
   readonly #hub: WatchHub;
+  readonly #pause = new Pause();
   #watch: Watch;
   #bare = new BareFiles();
   #running: Promise<void> = Promise.resolve();
+  /** Whether it was told that the watch is broken, and it does not run yet. */
+  #isReported = false;
   #closed = false;
-  #endPause: () => void = () => {};
 
   /** Begins to follow the engine; every event after the call's moment is known to the watcher. */
   static async start(options: TreeWatcherOptions): Promise<TreeWatcher> {
@@ -58,11 +61,18 @@ export class TreeWatcher {
     recentOnly = false,
     owner = path,
   }: TreeWatchRequest): Promise<TreeWatch> {
-    const { revision: index, compactRevision } = await this.#options.engine.status();
+    const { engine } = this.#options;
+    const { revision: index, compactRevision } = await engine.status();
     const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
-    if (interest.from >= this.#hub.history.oldestIndex) return new LiveWatch(this.#hub.subscribe(interest), owner);
-    if (recentOnly || interest.from < compactRevision) throw clearedError(interest.from, compactRevision, index);
-    return this.#watchFromEngine(interest, owner);
+    if (interest.from < this.#hub.history.oldestIndex) {
+      const isKept = !recentOnly && interest.from >= compactRevision && (await this.#isKept(interest.from));
+      if (!isKept) throw clearedError(interest.from, Math.max(compactRevision, interest.from + 1), index);
+    }
+    // What was asked meanwhile took time: from here on nothing is awaited.
+    const { oldestIndex, newestIndex: until } = this.#hub.history;
+    if (interest.from >= oldestIndex) return new LiveWatch(this.#hub.subscribe(interest), owner);
+    const live = this.#hub.subscribe({ ...interest, from: until + 1 });
+    return new PastWatch({ engine, interest, until, live, owner });
   }
 
   /** Whether it is known that nothing at, above or below a path was written after one index, up to another. */
@@ -73,58 +83,71 @@ export class TreeWatcher {
   async close(): Promise<void> {
     this.#closed = true;
     this.#watch.close();
-    this.#endPause();
+    this.#pause.end();
     await this.#running;
     this.#hub.close();
   }
 
-  /** What is older than the memory's events comes from the engine, up to what the memory had when the watch was made. */
-  #watchFromEngine(interest: Interest, owner: string): TreeWatch {
-    const { engine } = this.#options;
-    const until = this.#hub.history.newestIndex;
-    const live = this.#hub.subscribe({ ...interest, from: until + 1 });
-    const past = engine.watch({ ...EVERY_KEY, startRevision: interest.from });
-    const close = () => {
-      past.close();
-      live.close();
-    };
-    return {
-      index: interest.index,
-      close,
-      async *[Symbol.asyncIterator]() {
-        try {
-          yield* readPast({ engine, past, until, interest });
-          yield* inTurn(live, owner);
-        } finally {
-          close();
-        }
-      },
-    };
+  /** Whether the engine has its history from a revision on: a remote one is sure of it only when it is asked. */
+  async #isKept(revision: Revision): Promise<boolean> {
+    try {
+      await this.#options.engine.range({ key: ACTION_KEY, revision, keysOnly: true });
+      return true;
+    } catch (error) {
+      if (isMusterError(error, "compacted")) return false;
+      throw error;
+    }
   }
 
   async #run(): Promise<void> {
-    let broken = false;
+    /** What broke the watch that is to be made anew. */
+    let failure: unknown;
     while (!this.#closed) {
       try {
-        if (broken) await this.#beginAnew();
+        if (failure !== undefined) this.#goOn(failure);
+        failure = undefined;
         for await (const message of this.#watch) {
+          this.#isReported = false;
           if (message.kind === "events") await this.#take(message);
         }
         // The engine has ended the watch: it is closing.
         return;
       } catch (error) {
         if (this.#closed || isMusterError(error, "closed")) return;
-        broken = true;
         this.#watch.close();
-        this.#options.onFailure(error);
-        await this.#pause();
+        if (!this.#isReported) this.#options.onFailure(error);
+        this.#isReported = true;
+        // That history is gone stays true whatever is wrong besides.
+        if (failure === undefined || isMusterError(error, "compacted")) failure = error;
+        await this.#pause.wait(TREE_WATCH_RETRY_MS);
       }
     }
   }
 
+  /** Watches again: from the revision behind the last that was taken or, where that is gone, from the oldest there is. */
+  #goOn(failure: unknown): void {
+    const next = this.#hub.history.newestIndex + 1;
+    const gone = isMusterError(failure, "compacted") ? Number(failure.details.compactRevision) : 0;
+    const startRevision = Math.max(next, gone);
+    const watch = this.#options.engine.watch({ ...EVERY_KEY, startRevision });
+    this.#watch = watch;
+    if (gone > next) this.#tellGap(startRevision);
+    const onRunning = () => {
+      if (this.#watch === watch) this.#isReported = false;
+    };
+    watch.createdRevision.then(onRunning, () => undefined);
+  }
+
+  /** What was before `oldest` is not known: whoever waited for it is told so. */
+  #tellGap(oldest: Revision): void {
+    this.#bare = new BareFiles();
+    this.#hub.restart(oldest);
+    this.#options.onGap();
+  }
+
   async #take(change: Change): Promise<void> {
     this.#bare.follow(change.events);
-    const events = await decodeChange(this.#options.engine, change, this.#bare);
+    const events = await this.#decode(change);
     const loop = new LongLoop();
     for (const event of change.events) {
       if (loop.isDue()) await loop.pause();
@@ -132,99 +155,24 @@ export class TreeWatcher {
       if (expires !== undefined) this.#options.onExpiry(expires);
       if (isUntold(event)) this.#hub.noteUntold(change.revision);
     }
+    if (events === undefined) this.#tellGap(change.revision + 1);
     // Last: what the history has, the sweeper knows.
-    await this.#hub.publish(change.revision, events);
+    else await this.#hub.publish(change.revision, events);
   }
 
-  async #beginAnew(): Promise<void> {
-    this.#bare = new BareFiles();
-    this.#watch = this.#options.engine.watch(EVERY_KEY);
-    const revision = await this.#watch.createdRevision;
-    this.#hub.restart(revision, clearedError(revision, revision + 1, revision));
-  }
-
-  async #pause(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, TREE_WATCH_RETRY_MS);
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** Undefined where the revision cannot be read, and never will be: its record is damaged. */
+  async #decode(change: Change): Promise<readonly DecodedEvent[] | undefined> {
+    try {
+      return await decodeChange(this.#options.engine, change, this.#bare);
+    } catch (error) {
+      if (isMusterError(error) && error.code !== "internal") throw error;
+      this.#options.onFailure(error);
+      return undefined;
+    }
   }
 }
 
 /** Whether a change is of a key that v2 cannot name: it makes no event, but may imply directories. */
 function isUntold({ kv }: Event): boolean {
   return kv.key[0] !== 0 && pathOfKey(kv.key) === undefined;
-}
-
-async function* readPast(options: {
-  readonly engine: Engine;
-  readonly past: Watch;
-  readonly until: Revision;
-  readonly interest: Interest;
-}): AsyncGenerator<TreeEvent> {
-  const { engine, past, until, interest } = options;
-  for await (const message of past) {
-    if (message.kind !== "events") continue;
-    if (message.revision > until) return;
-    const loop = new LongLoop();
-    for (const decoded of await decodeChange(engine, message)) {
-      if (loop.isDue()) await loop.pause();
-      if (concerns(interest, decoded)) yield decoded.event;
-    }
-    if (message.revision === until) return;
-  }
-}
-
-/** A watch on what comes, and on what the history has. */
-class LiveWatch implements TreeWatch, QueueReader {
-  readonly #subscription: Subscription;
-  readonly #owner: string;
-  #listener: FirstEventListener | undefined;
-
-  constructor(subscription: Subscription, owner: string) {
-    this.#subscription = subscription;
-    this.#owner = owner;
-  }
-
-  get index(): Revision {
-    return this.#subscription.interest.index;
-  }
-
-  close(): void {
-    this.#subscription.close();
-  }
-
-  tellFirst(listener: FirstEventListener): void {
-    this.#listener = listener;
-    this.#subscription.queue.tell(this);
-  }
-
-  onReady(): void {
-    const listener = this.#listener;
-    const event = this.#subscription.queue.first;
-    this.#listener = undefined;
-    if (listener === undefined) return;
-    if (event === undefined) listener.onEnd();
-    else firstEvents.add(this.#owner, { listener, event });
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<TreeEvent> {
-    return inTurn(this.#subscription, this.#owner);
-  }
-}
-
-/** One event may concern thousands who wait: they are told in turns, and others are served in between. */
-async function* inTurn(subscription: Subscription, owner: string): AsyncGenerator<TreeEvent> {
-  try {
-    for await (const event of subscription.queue) {
-      const turn = fairTurns.enter(owner);
-      if (turn !== undefined) await turn;
-      yield event;
-    }
-  } finally {
-    subscription.close();
-  }
 }

@@ -2,7 +2,7 @@
  * Writes to the tree: reads what stands at the path, works out what the command does to it, and commits that on the
  * condition that nothing it relied on has changed; else once more from the start.
  */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -64,6 +64,7 @@ export class TreeWriter {
    */
   async write(command: WriteCommand, rider: Rider | undefined, foresight?: Foresight): Promise<TreeEvent> {
     refuseTooLong(command);
+    refuseUncertainTime(command, this.#options.clock);
     const attempt: Attempt = { command, rider, foresight, lastGuess: 0, guesses: 0 };
     const foreseen = await this.#tryForeseen(attempt);
     if (foreseen !== undefined) return foreseen;
@@ -92,8 +93,18 @@ export class TreeWriter {
     return this.#foreseen.create(command, foresight);
   }
 
-  /** One try; undefined where something that it relied on had changed. */
+  /** One try; undefined where something that it relied on had changed, or what it read was forgotten under it. */
   async #try(attempt: Attempt): Promise<TreeEvent | undefined> {
+    try {
+      return await this.#tryOnce(attempt);
+    } catch (error) {
+      // Only reads of a past revision say so: nothing was written.
+      if (isMusterError(error, "compacted")) return undefined;
+      throw error;
+    }
+  }
+
+  async #tryOnce(attempt: Attempt): Promise<TreeEvent | undefined> {
     const { engine, clock } = this.#options;
     const prepared = await this.#prepare(attempt);
     if (prepared === undefined) return undefined;
@@ -142,7 +153,7 @@ export class TreeWriter {
 
   /** What is past its time goes by a revision of its own before anything else happens at its place. */
   async #clearWay(command: WriteCommand, located: Located): Promise<boolean> {
-    const over = firstExpired(located, this.#options.clock.now());
+    const over = firstExpired(located, timeOver(this.#options.clock));
     if (over === undefined || (command.kind === "expire" && command.path === over.path)) return false;
     await this.expire(over.path, over.expires);
     return true;
@@ -183,6 +194,15 @@ export class TreeWriter {
     );
     return true;
   }
+}
+
+/** A time to live by a wrong clock would be over at once for others, or very late. */
+function refuseUncertainTime(command: WriteCommand, { isUncertain = false }: Clock): void {
+  if (!(isUncertain && "expiry" in command && command.expiry.kind === "at")) return;
+  throw new MusterError(
+    "storeUnavailable",
+    "Try again, or through another Muster: the clock of this one has not been found to agree with its peers', so it gives no times to live",
+  );
 }
 
 /** Before anything is read: a path has as many directories above it as it has names, and each costs several keys. */

@@ -1,7 +1,7 @@
 /** The v2 tree over an engine: what etcd v2 calls its store. */
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { MAX_KEY_BYTES } from "../../base/limits.ts";
+import { MAX_KEY_BYTES, TREE_READ_ATTEMPTS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type {
@@ -60,7 +60,11 @@ export class Tree implements TreeStore {
     const watcher = await TreeWatcher.start({
       engine,
       onExpiry: (expires) => sweeper.noteExpiry(expires),
-      onFailure: (err) => log.warn({ err }, "The tree's watch on the store broke; beginning anew"),
+      onFailure: (err) => log.warn({ err }, "The tree's watch on the store broke; it goes on when it can"),
+      onGap: () => {
+        log.warn({}, "The store has forgotten changes that Muster was not told of; waits from before were ended");
+        sweeper.lookAnew();
+      },
     });
     await sweeper.start();
     return new Tree(options, { writer, sweeper, watcher });
@@ -84,18 +88,19 @@ export class Tree implements TreeStore {
     return (await this.#readings.get(path)) ?? this.#readings.keep(await this.#readAgain(path, options));
   }
 
+  /** The revision at which a long listing reads may be compacted under it: then once more, at the newest. */
   async #readAgain(path: TreePath, options: GetOptions): Promise<TreeReading> {
-    try {
-      return await this.#read(path, options);
-    } catch (error) {
-      if (!isMusterError(error, "compacted")) throw error;
-      // The revision at which a long listing reads was compacted under it: once more, at the newest.
-      return this.#read(path, options);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#read(path, options);
+      } catch (error) {
+        if (!isMusterError(error, "compacted") || attempt === TREE_READ_ATTEMPTS) throw error;
+      }
     }
   }
 
   async #read(path: TreePath, { recursive, isAbandoned }: GetOptions): Promise<TreeReading> {
-    const now = this.#clock.now();
+    const now = timeOver(this.#clock);
     const located = await this.#locate(cutPath(path, MAX_KEY_BYTES));
     const { target, revision: index } = located;
     const over = firstExpired(located, now);

@@ -6,6 +6,7 @@ import type { Revision } from "../../engine/model.ts";
 import { EventHistory } from "./event-history.ts";
 import type { TreeEvent, TreePath } from "./model.ts";
 import type { DecodedEvent } from "./tree-decode.ts";
+import { clearedError } from "./tree-errors.ts";
 import { ancestorsOf, isBelow, isHidden, ROOT } from "./tree-path.ts";
 import { WatchQueue, type WatchQueueOptions } from "./watch-queue.ts";
 
@@ -82,11 +83,15 @@ export class WatchHub {
     this.#history.noteUntold(revision);
   }
 
-  /** Ends every watch with an error, and begins anew at a revision: events have been missed. */
-  restart(revision: Revision, error: unknown): void {
-    this.#history = new EventHistory(revision);
-    for (const { queue } of this.#all()) queue.fail(error);
-    this.#subscriptions.clear();
+  /** Begins anew at a revision, before which events have been missed: ends every watch that wanted them. */
+  restart(oldest: Revision): void {
+    this.#history = new EventHistory(oldest - 1);
+    for (const subscription of [...this.#all()]) {
+      const { from } = subscription.interest;
+      if (from >= oldest) continue;
+      subscription.queue.fail(clearedError(from, oldest, oldest - 1));
+      subscription.close();
+    }
   }
 
   /** Ends every watch. */

@@ -1,0 +1,68 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/limits.ts";
+import { type ClockRecord, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
+import { PeerTimes } from "./peer-times.ts";
+
+const START = 1_700_000_000_000;
+
+let now: number;
+let times: PeerTimes;
+
+beforeEach(() => {
+  now = START;
+  times = new PeerTimes({ now: () => now, monotonic: () => now }, "own");
+});
+
+function record(id: string, told: Partial<ClockRecord>) {
+  const value = writeClockRecord({ at: START, asks: false, seen: {}, ...told });
+  return { key: clockRecordKey(id), value };
+}
+
+describe("PeerTimes", () => {
+  it("knows a peer's clock by its answer, to within half of the way there and back", () => {
+    now += 80;
+    times.hear(record("b", { at: START + 5_040, seen: { own: START } }));
+    expect(times.differences()).toEqual([5_000]);
+  });
+
+  it.each([
+    { it: "no answer to the process itself", seen: { other: START } },
+    { it: "heard too late", seen: { own: START - PEER_CLOCK_TRIP_MS - 1 } },
+    { it: "an answer to a time that is still to come", seen: { own: START + 1 } },
+  ])("knows nothing by a record that is $it", ({ seen }) => {
+    expect(times.hear(record("b", { at: START - 600_000, seen }))).toEqual({ asks: false, isNew: true });
+    expect(times.differences()).toEqual([]);
+    expect(times.isComplete(true)).toBe(false);
+  });
+
+  it("does not take its own record, or one that it cannot read, for a peer's", () => {
+    times.meet([record("own", {}), { key: clockRecordKey("c"), value: Uint8Array.of(1) }]);
+    expect(times.hear(record("own", { asks: true }))).toEqual({ asks: false, isNew: false });
+    expect(times.isComplete(false)).toBe(true);
+  });
+
+  it("waits for those whose records stand, and not for those that are silent when it has waited enough", () => {
+    times.meet([record("b", {}), record("c", {})]);
+    times.hear(record("b", { seen: { own: START } }));
+    expect(times.isComplete(false)).toBe(false);
+    expect(times.isComplete(true)).toBe(true);
+  });
+
+  it("tells of the times that it saw of late, by which the peers know its own", () => {
+    times.hear(record("b", { at: START + 7 }));
+    expect(times.seen()).toEqual({ b: START + 7 });
+    now += PEER_CLOCK_TRIP_MS + 1;
+    expect(times.seen()).toEqual({});
+  });
+
+  it("forgets a peer that was asked in vain too often, or that has taken its record back", () => {
+    times.hear(record("b", { seen: { own: START } }));
+    times.hear(record("c", { seen: { own: START } }));
+    for (let asked = 0; asked < PEER_CLOCK_ASKS; asked++) expect(times.countAsk()).toEqual([]);
+    times.hear(record("c", {}));
+    expect(times.countAsk()).toEqual(["b"]);
+    expect(times.differences()).toHaveLength(1);
+    times.drop(clockRecordKey("c"));
+    expect(times.differences()).toEqual([]);
+  });
+});
