@@ -10,10 +10,12 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import protobuf from "protobufjs";
-import descriptor from "protobufjs/ext/descriptor/index.js";
 
 const require = createRequire(import.meta.url);
+mustHaveDevelopmentPackages();
+const { default: protobuf } = await import("protobufjs");
+const { default: descriptor } = await import("protobufjs/ext/descriptor/index.js");
+
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "proto");
 const target = join(root, "src", "proto");
@@ -83,6 +85,24 @@ function generate() {
     if (name.endsWith(".ts") && !wanted.has(name)) rmSync(join(target, name));
   }
   replace(join(target, ".made-from"), stamp);
+}
+
+/** npm leaves out what only building needs where NODE_ENV is "production", and then runs the build all the same. */
+function mustHaveDevelopmentPackages() {
+  const missing = ["protobufjs", "ts-proto", "typescript"].find((name) => {
+    try {
+      require.resolve(`${name}/package.json`);
+      return false;
+    } catch (error) {
+      if (error.code === "MODULE_NOT_FOUND") return true;
+      throw error;
+    }
+  });
+  if (missing === undefined) return;
+  console.error(
+    `muster: Run npm ci --include=dev: building Muster needs its development packages, and ${missing} is missing`,
+  );
+  process.exit(1);
 }
 
 /** What the code is made from, as text: if it is the same, so is the code. */

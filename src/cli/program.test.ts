@@ -54,11 +54,21 @@ describe("runMuster", () => {
     [["serve", "--listen"], /^muster: option '--listen <addr>' argument missing\n$/],
     [["serve", "extra"], /^muster: too many arguments for 'serve'.*\n$/],
     [["sreve"], /^muster: unknown command 'sreve' \(Did you mean serve\?\)\n$/],
+    [["restore", "m.db"], /^muster: Give --data-dir, or MUSTER_DATA_DIR: where "m\.db" is to be restored\n$/],
+    [["restore", "m.db", "--data-dir", ""], /^muster: Give --data-dir, or MUSTER_DATA_DIR: .*\n$/],
+    [["restore", "m.db", "--datadir", "r"], /^muster: unknown option '--datadir' \(Did you mean --data-dir\?\)\n$/],
+    [["restore", ".", "--data-dir", "r"], /^muster: Name a whole snapshot of Muster's, not "\.": it is no file\n$/],
   ])("runMuster: %j ends with code 2 and one line that says why", async (args, message) => {
     const { code, out, err } = await run(args);
     expect([code, out]).toEqual([2, ""]);
     expect(err).toMatch(message);
     expect(err.split("\n")).toHaveLength(2);
+  });
+
+  test("runMuster: restore takes its directory from the variable too", async () => {
+    const { code, err } = await run(["restore", "/dev/null/m.db"], { MUSTER_DATA_DIR: "/dev/null/r" });
+    expect([code, err]).toEqual([2, expect.stringMatching(/^muster: Name a snapshot that can be read, not /)]);
+    expect((await run(["restore", "--help"])).out).toContain("(required; env: MUSTER_DATA_DIR)");
   });
 
   test("runMuster: a wrong variable ends with code 2 and is named", async () => {

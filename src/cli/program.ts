@@ -2,6 +2,8 @@
 import { Command, CommanderError } from "commander";
 import { isMusterError } from "../base/errors.ts";
 import { musterVersion } from "../base/version.ts";
+import { exportCommand } from "./export.ts";
+import { importCommand } from "./import.ts";
 import { restoreCommand } from "./restore.ts";
 import { serveCommand } from "./serve.ts";
 
@@ -47,6 +49,8 @@ function buildProgram(invocation: Invocation): Command {
     });
   serveCommand(program, invocation);
   restoreCommand(program, invocation);
+  exportCommand(program, invocation);
+  importCommand(program, invocation);
   return program;
 }
 

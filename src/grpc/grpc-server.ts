@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import { StatusCounts } from "../base/traffic.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { type CallOrigin, ServerCall } from "./server-call.ts";
 import type { Method, Service } from "./service.ts";
@@ -21,6 +22,8 @@ export interface GrpcServerOptions {
 
 export class GrpcServer {
   readonly maxMessageBytes: number;
+  /** Calls that have ended. */
+  readonly answered = new StatusCounts();
   readonly #options: GrpcServerOptions;
   readonly #methods: ReadonlyMap<string, Method>;
   readonly #services: ReadonlySet<string>;
@@ -53,7 +56,9 @@ export class GrpcServer {
     const method = this.#methods.get(headers[":path"] ?? "");
     const error = this.#refusal(headers) ?? (method === undefined ? this.#unknown(headers[":path"] ?? "") : undefined);
     if (error !== undefined || method === undefined) {
-      refuseCall(stream, error ?? new GrpcError(Status.UNIMPLEMENTED, ""));
+      const told = error ?? new GrpcError(Status.UNIMPLEMENTED, "");
+      this.answered.count(told.code);
+      refuseCall(stream, told);
       return;
     }
     const call = new ServerCall({ stream, headers, method, host: this, origin });
@@ -73,6 +78,13 @@ export class GrpcServer {
 
   forget(call: ServerCall): void {
     this.#open.delete(call);
+    // Who has gone before the answer has canceled the call.
+    this.answered.count(Number(call.status ?? Status.CANCELLED));
+  }
+
+  /** How many calls are under way or streaming. */
+  get openCalls(): number {
+    return this.#open.size;
   }
 
   /** Ends streams with UNAVAILABLE, and takes no new calls. Single requests that have come are still answered. */

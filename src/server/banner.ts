@@ -3,27 +3,30 @@ import type { Addresses } from "./service.ts";
 
 export interface BannerOptions extends Addresses {
   readonly version: string;
-  /** Absolute. */
-  readonly dataDir: string;
+  /** Where its data is, in words. */
+  readonly store: string;
   readonly publicUrl: string | undefined;
+  /** What the operator should know, a line each. */
+  readonly warnings: readonly string[];
 }
 
 /** The banner, in lines of text that end with a line's end. */
 export function banner(options: BannerOptions): string {
   const discovery = options.publicUrl ?? reachable(options.publicUrls[0] ?? "");
   const lines = [
-    `Muster ${options.version} is ready. Its data is in ${options.dataDir}`,
+    `Muster ${options.version} is ready. Its data is in ${options.store}`,
     "",
-    ...options.publicUrls.map((url) => `  public listener (nodes that boot)  ${url}`),
-    ...options.clientUrls.map((url) => `  client listener (/v2/keys)         ${url}`),
+    ...options.publicUrls.map((url) => `  public listener (discovery, v2 and v3)   ${url}`),
+    ...options.clientUrls.map((url) => `  client listener (etcd's v2 and v3 API)   ${url}`),
+    ...options.warnings.flatMap((warning) => ["", `Warning: ${warning}.`]),
     "",
     "Get a discovery URL for a cluster of three:",
     "",
-    `  curl -s '${discovery}/new?size=3'; echo`,
+    `  curl -sS '${discovery}/new?size=3'; echo`,
     "",
     "Or form a cluster of three on this machine:",
     "",
-    `  URL=$(curl -s '${discovery}/new?size=3')`,
+    `  URL=$(curl -sS '${discovery}/new?size=3')`,
     `  for i in 1 2 3; do etcd --name n$i --data-dir n$i.etcd --discovery "$URL" ${ETCD_ADDRESSES} 2>n$i.log & done`,
     "  sleep 5; etcdctl --endpoints http://127.0.0.1:12371 member list",
     "",

@@ -32,7 +32,7 @@ afterEach(async () => {
 
 async function start(): Promise<string> {
   service = await Service.start({
-    config: testConfig({ dataDir }),
+    config: testConfig({ store: { kind: "embedded", dataDir } }),
     log: createLog({ level: "info", format: "json", destination: { write: (line) => lines.push(line) } }),
     clock: {
       now: () => startedAt + performance.now() + ahead,

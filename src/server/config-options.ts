@@ -18,15 +18,32 @@ import {
   hostName,
   listenAddress,
   publicUrl,
+  storePrefix,
+  storeUrl,
   truth,
+  userName,
   wholeNumber,
 } from "./config-values.ts";
+
+/** The values of the options that say where the keys are. */
+export const storeOptionsSchema = z.object({
+  "data-dir": directory,
+  store: storeUrl.optional(),
+  "store-prefix": storePrefix.optional(),
+  "store-ca": filePath.optional(),
+  "store-cert": filePath.optional(),
+  "store-key": filePath.optional(),
+  "store-user": userName.optional(),
+  "store-password-file": filePath.optional(),
+});
+
+export type StoreOptions = z.output<typeof storeOptionsSchema>;
 
 /** What the values of all options must look like, by name; its input is text, its output typed. */
 export const optionsSchema = z.object({
   listen: z.array(listenAddress).min(1),
   "client-listen": z.array(listenAddress).min(1),
-  "data-dir": directory,
+  ...storeOptionsSchema.shape,
   "public-url": publicUrl.optional(),
   "token-ttl": duration,
   "trust-proxy": truth,
@@ -65,20 +82,63 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
     takes: ADDRESS_TAKES,
     default: "127.0.0.1:8087",
     repeatable: true,
-    help: "address of the public listener, for nodes that boot: /new, /TOKEN, /health; port 0: any free one",
+    help:
+      "address of the public listener, for nodes that boot: discovery by v2 (/new, /TOKEN, /health) and v3 (gRPC); " +
+      "port 0: any free one",
   },
   "client-listen": {
     placeholder: "ADDR",
     takes: ADDRESS_TAKES,
     default: "127.0.0.1:8088",
     repeatable: true,
-    help: "address of the client listener, which serves the whole keyspace at /v2/keys without authentication",
+    help:
+      "address of the client listener: the whole keyspace by etcd's v2 API (/v2/keys) and v3 API (gRPC), without " +
+      "authentication",
   },
   "data-dir": {
     placeholder: "DIR",
     takes: "the path of a directory",
     default: "./muster-data",
-    help: "directory of the store; one process at a time owns it",
+    help: "directory of the embedded store; one process at a time owns it",
+  },
+  store: {
+    placeholder: "URL",
+    takes: 'etcd:// (in clear) or etcds:// (TLS) and hosts, such as "etcd://10.0.0.1:2379,10.0.0.2:2379"',
+    help:
+      "an etcd cluster (3.4 or newer) that keeps the data, instead of the embedded store of --data-dir: " +
+      "etcd://H1:2379,H2:2379,… in clear, etcds://… with TLS; any number of Musters may have the same one",
+  },
+  "store-prefix": {
+    placeholder: "PREFIX",
+    takes: 'a text of up to 256 bytes that ends with "/", such as "/muster/"',
+    help:
+      "what every key in --store begins with, where others keep keys there too: Muster sees and touches only its own; " +
+      "without it Muster must be the only one",
+  },
+  "store-ca": {
+    placeholder: "FILE",
+    takes: "the path of a PEM file",
+    help: "certificates to trust for --store etcds://…; without it the well-known ones",
+  },
+  "store-cert": {
+    placeholder: "FILE",
+    takes: "the path of a PEM file",
+    help: "certificate by which the etcd of --store knows Muster; with --store-key",
+  },
+  "store-key": {
+    placeholder: "FILE",
+    takes: "the path of a PEM file",
+    help: "private key of --store-cert, without a passphrase",
+  },
+  "store-user": {
+    placeholder: "NAME",
+    takes: "the name of a user",
+    help: "user of the etcd of --store, where its authentication is on; with --store-password-file",
+  },
+  "store-password-file": {
+    placeholder: "FILE",
+    takes: "the path of a file",
+    help: "file with the password of --store-user",
   },
   "public-url": {
     placeholder: "URL",
@@ -120,7 +180,7 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
     default: formatDuration(COMPACTION_KEEP_MS),
     help:
       "history of this length is kept, or of --auto-compaction-revisions, whichever is more, but no more than 64 MiB " +
-      "or half of what lives; 0: all of it",
+      "or half of what lives; 0: all of it; with --store nothing is compacted unless one of the two is given",
   },
   "auto-compaction-revisions": {
     placeholder: "COUNT",
@@ -165,6 +225,9 @@ export const OPTION_TEXTS: Readonly<Record<OptionName, OptionText>> = {
 };
 
 export const OPTION_NAMES: readonly OptionName[] = optionsSchema.keyof().options;
+
+/** Those that say where the keys are. */
+export const STORE_OPTION_NAMES: readonly (keyof StoreOptions)[] = storeOptionsSchema.keyof().options;
 
 /** The environment variable of an option: `client-listen` is MUSTER_CLIENT_LISTEN. */
 export function variableOf(option: string): string {

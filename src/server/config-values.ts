@@ -2,7 +2,9 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { parseDuration } from "../base/duration.ts";
+import { MAX_STORE_PREFIX_BYTES } from "../base/store-limits.ts";
 import { parseHost } from "./host.ts";
+import { parseStoreUrl } from "./store-url.ts";
 
 /** An address to listen on; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -49,6 +51,17 @@ export const directory = fromText((text) => (text === "" || text.includes("\0") 
 
 /** A file, made absolute from the working directory. */
 export const filePath = directory;
+
+/** An etcd cluster. */
+export const storeUrl = fromText(parseStoreUrl);
+
+/** What keys begin with. Without the slash at its end "/muster" would take in the keys of one who has "/muster2/". */
+export const storePrefix = fromText((text) =>
+  text.endsWith("/") && !text.includes("\0") && Buffer.byteLength(text) <= MAX_STORE_PREFIX_BYTES ? text : undefined,
+);
+
+/** The name of a user of etcd. */
+export const userName = fromText((text) => (/^[^\s:]+$/.test(text) ? text : undefined));
 
 /** A whole number within bounds, both included. */
 export function wholeNumber(least: number, most: number) {

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isMusterError } from "../base/errors.ts";
-import { type ConfigSources, loadConfig } from "./config.ts";
-import { OPTION_NAMES, OPTION_TEXTS } from "./config-options.ts";
+import { loadConfig } from "./config.ts";
+import { OPTION_NAMES, OPTION_TEXTS, STORE_OPTION_NAMES } from "./config-options.ts";
+import type { ConfigSources } from "./config-sources.ts";
 
 let directory = "";
 beforeAll(() => {
@@ -41,7 +42,7 @@ describe("loadConfig: values", () => {
     expect(load({})).toEqual({
       listen: [{ host: "127.0.0.1", port: 8087, text: "127.0.0.1:8087" }],
       clientListen: [{ host: "127.0.0.1", port: 8088, text: "127.0.0.1:8088" }],
-      dataDir: join(process.cwd(), "muster-data"),
+      store: { kind: "embedded", dataDir: join(process.cwd(), "muster-data") },
       publicUrl: undefined,
       tokenTtlMs: 604_800_000,
       trustProxy: false,
@@ -76,14 +77,16 @@ describe("loadConfig: values", () => {
       "log-level": "debug",
       "log-format": "json",
     };
-    expect(Object.keys(values).sort()).toEqual([...OPTION_NAMES].sort());
+    // Those of another store exclude --data-dir: store-config.test.ts has them.
+    const others = STORE_OPTION_NAMES.filter((name) => name !== "data-dir");
+    expect([...Object.keys(values), ...others].sort()).toEqual([...OPTION_NAMES].sort());
     const expected = {
       listen: [
         { host: "::1", port: 0, text: "[::1]:0" },
         { port: 8000, text: ":8000" },
       ],
       clientListen: [{ host: "127.0.0.1", port: 0, text: "127.0.0.1:0" }],
-      dataDir: "/var/lib/muster",
+      store: { kind: "embedded", dataDir: "/var/lib/muster" },
       publicUrl: "https://discovery.example.com/etcd",
       tokenTtlMs: 5_400_000,
       trustProxy: true,

@@ -1,19 +1,25 @@
-/** Flags, environment and a file become one typed, checked configuration; nobody else reads the environment. */
-import { readFileSync } from "node:fs";
-import { parse as parseYaml } from "yaml";
-import { z } from "zod";
+/** Flags, environment and a file become one typed, checked configuration. */
+import type { z } from "zod";
 import { MusterError } from "../base/errors.ts";
 import type { LogFormat, LogLevel } from "../base/log.ts";
-import { nearestName } from "../base/nearest.ts";
-import { OPTION_NAMES, OPTION_TEXTS, type OptionName, optionsSchema, variableOf } from "./config-options.ts";
+import {
+  OPTION_NAMES,
+  OPTION_TEXTS,
+  type OptionName,
+  optionsSchema,
+  STORE_OPTION_NAMES,
+  storeOptionsSchema,
+} from "./config-options.ts";
+import { type ConfigSources, type Given, givenOptions } from "./config-sources.ts";
 import type { ListenAddress } from "./config-values.ts";
+import { type OriginOf, type StoreConfig, storeConfig } from "./store-config.ts";
+import { withoutPassword } from "./store-url.ts";
 import { type TlsKeys, tlsKeys } from "./tls-keys.ts";
 
 export interface Config {
   readonly listen: readonly ListenAddress[];
   readonly clientListen: readonly ListenAddress[];
-  /** Absolute. */
-  readonly dataDir: string;
+  readonly store: StoreConfig;
   /** Without a trailing slash; absent: the Host of each request. */
   readonly publicUrl: string | undefined;
   /** 0: tokens never expire. */
@@ -34,57 +40,25 @@ export interface Config {
   readonly logFormat: LogFormat;
 }
 
-/** Where options come from; the first that gives one wins: flags, then env, then the file. */
-export interface ConfigSources {
-  /** By name without dashes, such as `client-listen`; also `config`. */
-  readonly flags: Readonly<Record<string, readonly string[]>>;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
-/** The texts of an option, and how whoever gave them calls it. */
-interface Given {
-  readonly texts: readonly string[];
-  readonly origin: string;
-}
-
 /**
  * The configuration of `muster serve`. Throws `configInvalid` with one line that names the option as it was given (flag,
  * variable or key of the file), the value and what it takes.
  */
 export function loadConfig(sources: ConfigSources): Config {
-  const given = new Map<OptionName, Given>();
-  for (const name of OPTION_NAMES) {
-    const text = OPTION_TEXTS[name].default;
-    if (text !== undefined) given.set(name, { texts: [text], origin: `--${name}` });
-  }
-  const fromEnv = readEnv(sources.env);
-  const file = sources.flags.config?.at(-1) ?? fromEnv.config;
-  if (file !== undefined) for (const [name, value] of readConfigFile(file)) given.set(name, value);
-  for (const [name, value] of fromEnv.options) given.set(name, value);
-  for (const name of OPTION_NAMES) {
-    const texts = sources.flags[name];
-    if (texts !== undefined)
-      given.set(name, { texts: texts.flatMap((text) => split(name, text)), origin: `--${name}` });
-  }
-  return validate(given);
-}
-
-function validate(given: ReadonlyMap<OptionName, Given>): Config {
-  const input = Object.fromEntries(OPTION_NAMES.map((name) => [name, textsFor(name, given.get(name)?.texts ?? [])]));
-  const result = optionsSchema.safeParse(input);
-  if (!result.success) throw wrongValue(given, result.error);
-  const options = result.data;
+  const given = givenOptions(sources);
+  const options = validated(optionsSchema, OPTION_NAMES, given);
   refuseSameAddressTwice([...options.listen, ...options["client-listen"]]);
+  const store = storeConfig(options, originsIn(given));
   return {
     listen: options.listen,
     clientListen: options["client-listen"],
-    dataDir: options["data-dir"],
+    store,
     publicUrl: options["public-url"],
     tokenTtlMs: options["token-ttl"],
     trustProxy: options["trust-proxy"],
     clientAllowedHosts: options["client-allowed-host"],
     advertiseClientUrls: options["advertise-client-urls"],
-    autoCompactionRetentionMs: options["auto-compaction-retention"],
+    autoCompactionRetentionMs: compactionRetentionMs(options["auto-compaction-retention"], store, originsIn(given)),
     autoCompactionRevisions: options["auto-compaction-revisions"],
     maxConnections: options["max-connections"],
     maxRequestBytes: options["max-request-bytes"],
@@ -92,6 +66,36 @@ function validate(given: ReadonlyMap<OptionName, Given>): Config {
     logLevel: options["log-level"],
     logFormat: options["log-format"],
   };
+}
+
+/**
+ * The store alone, for commands that have no other options: what a file or the environment says beside it is for `serve`.
+ * Throws `configInvalid` as loadConfig.
+ */
+export function loadStoreConfig(sources: ConfigSources): StoreConfig {
+  const given = givenOptions(sources);
+  return storeConfig(validated(storeOptionsSchema, STORE_OPTION_NAMES, given), originsIn(given));
+}
+
+function originsIn(given: ReadonlyMap<OptionName, Given>): OriginOf {
+  return (name) => given.get(name)?.origin;
+}
+
+/** The values of some options: their schema's output. */
+function validated<S extends z.ZodType>(
+  schema: S,
+  names: readonly OptionName[],
+  given: ReadonlyMap<OptionName, Given>,
+): z.output<S> {
+  const input = Object.fromEntries(names.map((name) => [name, textsFor(name, givenOrDefault(name, given).texts)]));
+  const result = schema.safeParse(input);
+  if (!result.success) throw wrongValue(given, result.error);
+  return result.data;
+}
+
+function givenOrDefault(name: OptionName, given: ReadonlyMap<OptionName, Given>): Given {
+  const { default: text } = OPTION_TEXTS[name];
+  return given.get(name) ?? { texts: text === undefined ? [] : [text], origin: `--${name}` };
 }
 
 /** A repeatable option is validated as a list; of any other, the last one given counts, as on every command line. */
@@ -103,9 +107,21 @@ function wrongValue(given: ReadonlyMap<OptionName, Given>, error: z.ZodError): M
   const [option, place] = error.issues[0]?.path ?? [];
   const name = OPTION_NAMES.find((known) => known === option);
   if (name === undefined) return new MusterError("internal", "Validate the options by name", { cause: error });
-  const { texts, origin } = given.get(name) ?? { texts: [], origin: `--${name}` };
-  const value = typeof place === "number" ? texts[place] : texts.at(-1);
-  return new MusterError("configInvalid", `Set ${origin} to ${OPTION_TEXTS[name].takes}: got "${value ?? ""}"`);
+  const { texts, origin } = givenOrDefault(name, given);
+  const text = (typeof place === "number" ? texts[place] : texts.at(-1)) ?? "";
+  const value = name === "store" ? withoutPassword(text) : text;
+  return new MusterError("configInvalid", `Set ${origin} to ${OPTION_TEXTS[name].takes}: got "${value}"`);
+}
+
+/** An etcd has an operator, who knows what its history is needed for; one that is shared is not Muster's to compact. */
+function compactionRetentionMs(retentionMs: number, store: StoreConfig, originOf: OriginOf): number {
+  if (store.kind === "embedded" || retentionMs === 0) return retentionMs;
+  const given = originOf("auto-compaction-retention") ?? originOf("auto-compaction-revisions");
+  if (given === undefined) return 0;
+  if (store.prefix === "") return retentionMs;
+  const prefix = originOf("store-prefix") ?? "--store-prefix";
+  const message = `Leave out ${given}: with ${prefix} the etcd belongs to others too, and Muster compacts nothing there`;
+  throw new MusterError("configInvalid", message);
 }
 
 function refuseSameAddressTwice(addresses: readonly ListenAddress[]): void {
@@ -119,80 +135,4 @@ function refuseSameAddressTwice(addresses: readonly ListenAddress[]): void {
     }
     seen.add(text);
   }
-}
-
-const PREFIX = "MUSTER_";
-
-/** What Kubernetes puts in every pod's environment for a Service whose name begins with "muster": none of it is for us. */
-const KUBERNETES_SERVICE =
-  /^MUSTER_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
-
-/** What the project's own tests are told by; a muster that they start inherits it. */
-const TEST_PREFIX = "MUSTER_TEST_";
-
-/** An empty variable counts as not set, since container files often cannot leave one out. */
-function readEnv(env: ConfigSources["env"]): {
-  readonly options: ReadonlyMap<OptionName, Given>;
-  readonly config: string | undefined;
-} {
-  const options = new Map<OptionName, Given>();
-  const variables = [...OPTION_NAMES, "config"].map(variableOf);
-  for (const [variable, text] of Object.entries(env)) {
-    if (text === undefined || !isOurs(variable)) continue;
-    if (!variables.includes(variable)) throw unknownName(`the environment variable ${variable}`, variable, variables);
-    const name = OPTION_NAMES.find((option) => variableOf(option) === variable);
-    if (name !== undefined && text !== "") options.set(name, { texts: split(name, text), origin: variable });
-  }
-  return { options, config: env[variableOf("config")] || undefined };
-}
-
-function isOurs(variable: string): boolean {
-  return variable.startsWith(PREFIX) && !variable.startsWith(TEST_PREFIX) && !KUBERNETES_SERVICE.test(variable);
-}
-
-const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const fileSchema = z.record(z.string(), z.union([scalar, z.array(scalar), z.null()])).nullable();
-
-function readConfigFile(path: string): ReadonlyMap<OptionName, Given> {
-  const options = new Map<OptionName, Given>();
-  const result = fileSchema.safeParse(parseConfigFile(path));
-  if (!result.success) {
-    const at = result.error.issues[0]?.path[0];
-    const what = at === undefined ? `"key: value" lines` : `a value or a list of values under "${String(at)}"`;
-    throw new MusterError("configInvalid", `Write ${what} in the configuration file ${path}`, { cause: result.error });
-  }
-  for (const [key, value] of Object.entries(result.data ?? {})) {
-    const name = OPTION_NAMES.find((option) => option === key);
-    if (name === undefined) throw unknownName(`"${key}" in ${path}`, key, OPTION_NAMES);
-    if (value === null) continue;
-    if (Array.isArray(value) && OPTION_TEXTS[name].repeatable !== true) {
-      throw new MusterError("configInvalid", `Give "${key}" in ${path} one value: got a list of ${value.length}`);
-    }
-    const texts = Array.isArray(value) ? value : split(name, value);
-    options.set(name, { texts, origin: `"${key}" in ${path}` });
-  }
-  return options;
-}
-
-function parseConfigFile(path: string): unknown {
-  try {
-    return parseYaml(readFileSync(path, "utf8"));
-  } catch (cause) {
-    throw unreadableFile(path, cause);
-  }
-}
-
-function unreadableFile(path: string, cause: unknown): MusterError {
-  const [reason = ""] = (cause instanceof Error ? cause.message : String(cause)).split("\n");
-  return new MusterError("configInvalid", `Name a readable YAML file with --config: "${path}": ${reason}`, { cause });
-}
-
-function split(name: OptionName, text: string): readonly string[] {
-  return OPTION_TEXTS[name].repeatable === true ? text.split(",").map((part) => part.trim()) : [text];
-}
-
-function unknownName(what: string, given: string, known: readonly string[]): MusterError {
-  const near = nearestName(given, known);
-  const hint = near === undefined ? "run muster serve --help for the options" : `did you mean ${near}?`;
-  return new MusterError("configInvalid", `Remove ${what}: no such option; ${hint}`);
 }

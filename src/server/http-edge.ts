@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isMusterError } from "../base/errors.ts";
 import { type Log, redactPath } from "../base/log.ts";
+import { StatusCounts } from "../base/traffic.ts";
 import type { HttpFace } from "../faces/face.ts";
 import type { ClientGuard } from "./client-guard.ts";
 import { HttpExchange, Waits } from "./http-exchange.ts";
@@ -19,6 +20,8 @@ export interface HttpEdgeOptions {
 
 /** The request handler of one kind of listener (public or client), shared by all its addresses. */
 export class HttpEdge {
+  /** What its listeners answered, refusals before a face included. */
+  readonly answered = new StatusCounts();
   readonly #options: HttpEdgeOptions;
   readonly #waits = new Waits();
   readonly #logsRequests: boolean;
@@ -36,6 +39,11 @@ export class HttpEdge {
     if (this.#waits.over) response.setHeader("Connection", "close");
     if (!this.#refused(exchange)) void this.#dispatch(exchange);
   };
+
+  /** Requests that wait for something, or whose answer is long. */
+  get openWaits(): number {
+    return this.#waits.size;
+  }
 
   /** Ends all waits, and lets every connection end with its next answer. */
   stop(): void {

@@ -13,6 +13,10 @@ export class Waits {
     return this.#over;
   }
 
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   add(exchange: HttpExchange): void {
     this.#waiting.add(exchange);
   }

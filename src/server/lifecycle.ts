@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { MusterError } from "../base/errors.ts";
 import { SIGNAL_ECHO_MS, STOP_DEADLINE_MS } from "../base/limits.ts";
 import { Service, type ServiceOptions } from "./service.ts";
+import type { StoreConfig } from "./store-config.ts";
 
 /** As much of `process` as the lifecycle needs; tests bring their own. */
 export interface ProcessControl {
@@ -42,7 +43,7 @@ export async function runService(options: LifecycleOptions): Promise<void> {
     // A signal that came while starting ends it without a banner that invites to use it.
     if (!signals.received) options.onReady(service);
     await signals.first;
-    await within(STOP_DEADLINE_MS, service.stop());
+    await within(STOP_DEADLINE_MS, service.stop(), options.config.store);
     options.log.info({}, "stopped");
   } finally {
     signals.forget();
@@ -91,11 +92,13 @@ class Signals {
   }
 }
 
-async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
+async function within(deadlineMs: number, work: Promise<void>, store: StoreConfig): Promise<void> {
+  const advice =
+    store.kind === "etcd" ? "Look after the etcd behind this Muster" : "Check the disk of the data directory";
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      const message = `Check the disk of the data directory: stopping took longer than ${deadlineMs} ms, ended without finishing`;
+      const message = `${advice}: stopping took longer than ${deadlineMs} ms, ended without finishing`;
       reject(new MusterError("internal", message));
     }, deadlineMs);
   });

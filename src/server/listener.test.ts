@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
+import { resolve } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
@@ -8,6 +11,7 @@ import { silentLog } from "../base/log.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { Listener } from "./listener.ts";
+import type { TlsKeys } from "./tls-keys.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const opened: Listener[] = [];
@@ -15,7 +19,7 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((listener) => listener.close(0)));
 });
 
-async function open(options: { handle?: RequestListener; max?: number; address?: ListenAddress } = {}) {
+async function open(options: { handle?: RequestListener; max?: number; address?: ListenAddress; tls?: TlsKeys } = {}) {
   const listener = await Listener.open({
     address: options.address ?? { host: "127.0.0.1", port: 0, text: "127.0.0.1:0" },
     option: "--listen",
@@ -24,6 +28,7 @@ async function open(options: { handle?: RequestListener; max?: number; address?:
     handle: options.handle ?? ((_request, response) => void response.end("ok")),
     grpc: new GrpcServer({ services: [], maxMessageBytes: 1024, log: silentLog }),
     trustProxy: false,
+    tls: options.tls,
     log: silentLog,
   });
   opened.push(listener);
@@ -120,6 +125,59 @@ describe("Listener.close", () => {
     await asked.promise;
     await listener.close(50);
     expect(await stuck.closed).toBe("");
+  });
+
+  describe("with TLS", () => {
+    const pem = (name: string) => readFileSync(resolve(import.meta.dirname, "../../test/support/tls", name));
+    const tls: TlsKeys = { cert: pem("cert.pem"), key: pem("key.pem") };
+
+    async function connected(url: string): Promise<TLSSocket> {
+      const socket = connect({ port: Number(new URL(url).port), ca: tls.cert, servername: "localhost" });
+      socket.on("error", () => undefined).resume();
+      await new Promise((done) => socket.once("secureConnect", done));
+      return socket;
+    }
+
+    test.each([
+      ["says nothing", ""],
+      ["stops within its handshake", "\x16\x03\x01\x02\x00\x01"],
+    ])("Listener.close: a connection that %s ends at once", async (_what, sent) => {
+      const listener = await open({ tls });
+      const silent = rawHttp(listener.url, sent);
+      // Whoever came later has been taken up, so that this one was accepted.
+      (await connected(listener.url)).destroy();
+      await listener.close(60_000);
+      expect(await silent.closed).toBe("");
+    });
+
+    test("Listener.close: a request under way is answered first, an idle connection ends at once", async () => {
+      const asked = deferred<() => void>();
+      const listener = await open({
+        tls,
+        handle: (request, response) => {
+          if (request.url === "/slow") asked.resolve(() => response.end("slow"));
+          else response.end("ok");
+        },
+      });
+      const idle = await connected(listener.url);
+      idle.write(GET);
+      await new Promise((done) => idle.once("data", done));
+      const slow = await connected(listener.url);
+      let answer = "";
+      slow.setEncoding("utf8").on("data", (part: string) => {
+        answer += part;
+      });
+      slow.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+      const go = await asked.promise;
+      const idleEnds = new Promise((done) => idle.once("close", done));
+      const slowEnds = new Promise((done) => slow.once("close", done));
+      const closed = listener.close(60_000);
+      await idleEnds;
+      go();
+      await slowEnds;
+      expect(answer).toContain("slow");
+      await closed;
+    });
   });
 
   test("Listener.close: its port is free again", async () => {

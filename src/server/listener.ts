@@ -13,11 +13,14 @@ import {
   TLS_HANDSHAKE_MS,
 } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { StatusCounts } from "../base/traffic.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { BrokenRequests } from "./broken-requests.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
+import { Handshakes } from "./handshakes.ts";
 import { HttpBridge } from "./http-bridge.ts";
+import { countAnswers } from "./http-counts.ts";
 import { Http2Sessions } from "./http2-sessions.ts";
 import { http2PeerOf } from "./peer.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -37,6 +40,8 @@ export interface ListenerOptions {
   readonly trustProxy: boolean;
   /** With it the address speaks TLS and nothing else. */
   readonly tls?: TlsKeys | undefined;
+  /** Counts what is answered over HTTP. */
+  readonly answered?: StatusCounts;
   readonly log: Log;
 }
 
@@ -49,13 +54,17 @@ export class Listener {
   readonly #server: Server;
   readonly #switch: ProtocolSwitch;
   readonly #http2: Http2Sessions;
+  readonly #handshakes: Handshakes;
+  readonly #stopCounting: () => void;
   /** `http://host:port` with the port that was chosen; a wildcard shows as it is (`http://0.0.0.0:8087`). */
   readonly url: string;
 
-  private constructor(parts: Parts, url: string) {
+  private constructor(parts: Parts, url: string, stopCounting: () => void) {
     this.#server = parts.server;
     this.#switch = parts.protocols;
     this.#http2 = parts.http2;
+    this.#handshakes = parts.handshakes;
+    this.#stopCounting = stopCounting;
     this.url = url;
   }
 
@@ -63,15 +72,18 @@ export class Listener {
   static async open(options: ListenerOptions): Promise<Listener> {
     const parts = build(options);
     await listen(parts.server, options);
-    return new Listener(parts, urlOf(parts.server, options.tls === undefined ? "http" : "https"));
+    const url = urlOf(parts.server, options.tls === undefined ? "http" : "https");
+    const { answered } = options;
+    return new Listener(parts, url, answered === undefined ? () => undefined : countAnswers(parts.server, answered));
   }
 
   /**
    * Takes no more connections, lets requests under way finish for `graceMs`, then cuts off what is left. Idle
-   * connections are closed at once.
+   * connections, and those in a TLS handshake, are closed at once.
    */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#handshakes.destroy();
     this.#switch.close();
     this.#http2.close();
     const sweep = setInterval(() => this.#server.closeIdleConnections(), IDLE_SWEEP_MS);
@@ -80,6 +92,7 @@ export class Listener {
       this.#http2.destroy();
     }, graceMs);
     await closed;
+    this.#stopCounting();
     clearInterval(sweep);
     clearTimeout(cut);
   }
@@ -89,6 +102,7 @@ interface Parts {
   readonly server: Server;
   readonly protocols: ProtocolSwitch;
   readonly http2: Http2Sessions;
+  readonly handshakes: Handshakes;
 }
 
 function build(options: ListenerOptions): Parts {
@@ -112,7 +126,9 @@ function build(options: ListenerOptions): Parts {
     limit.count(socket);
     protocols.take(socket);
   });
-  return { server, protocols, http2 };
+  const handshakes = new Handshakes();
+  if (options.tls !== undefined) handshakes.watch(server);
+  return { server, protocols, http2, handshakes };
 }
 
 function httpServer({ handle, tls, maxHeaderBytes }: ListenerOptions, limit: ConnectionLimit): Server {

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import type { MachineClock } from "../base/clock.ts";
 import { DRAIN_MS, GRPC_OVERHEAD_BYTES, MAX_CLIENT_HEADER_BYTES, MAX_HEADER_BYTES } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { Traffic } from "../base/traffic.ts";
 import type { HttpFace } from "../faces/face.ts";
 import { GrpcError } from "../grpc/grpc-error.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
@@ -23,6 +24,8 @@ export interface Composition {
   readonly clientServices: readonly GrpcService[];
   /** What the public listener says to a call of a method that is not among its services; without it UNIMPLEMENTED. */
   readonly publicRefusal?: (path: string) => GrpcError;
+  /** Where what is answered is counted. */
+  readonly traffic?: Traffic;
   close(): Promise<void>;
 }
 
@@ -69,13 +72,14 @@ export class Service {
     const composition = await options.compose(options);
     const opened: Opened = { publicListeners: [], clientListeners: [] };
     const entrances = buildEntrances(options, composition);
+    if (composition.traffic !== undefined) tellTraffic(composition.traffic, entrances);
     const service = () => new Service(composition, Object.values(entrances), opened);
     try {
       const { maxConnections, trustProxy, tls } = config;
       const shared = { maxConnections, trustProxy, tls, log };
       const { publicEdge, clientEdge, publicGrpc, clientGrpc } = entrances;
-      const forPublic = { ...shared, ...PUBLIC, handle: publicEdge.handle, grpc: publicGrpc };
-      const forClients = { ...shared, ...CLIENTS, handle: clientEdge.handle, grpc: clientGrpc };
+      const forPublic = { ...shared, ...PUBLIC, ...takenBy(publicEdge), grpc: publicGrpc };
+      const forClients = { ...shared, ...CLIENTS, ...takenBy(clientEdge), grpc: clientGrpc };
       await openAll(config.listen, forPublic, opened.publicListeners);
       await openAll(config.clientListen, forClients, opened.clientListeners);
     } catch (error) {
@@ -94,8 +98,28 @@ export class Service {
   }
 }
 
+interface Entrances {
+  readonly publicEdge: HttpEdge;
+  readonly clientEdge: HttpEdge;
+  readonly publicGrpc: GrpcServer;
+  readonly clientGrpc: GrpcServer;
+}
+
+function takenBy({ handle, answered }: HttpEdge): Pick<HttpEdge, "handle" | "answered"> {
+  return { handle, answered };
+}
+
+function tellTraffic(traffic: Traffic, { publicEdge, clientEdge, publicGrpc, clientGrpc }: Entrances): void {
+  const add = (listener: string, edge: HttpEdge, grpc: GrpcServer) => {
+    traffic.add({ listener, protocol: "http", answered: edge.answered, open: () => edge.openWaits });
+    traffic.add({ listener, protocol: "grpc", answered: grpc.answered, open: () => grpc.openCalls });
+  };
+  add("public", publicEdge, publicGrpc);
+  add("client", clientEdge, clientGrpc);
+}
+
 /** Where requests of each kind of listener enter. */
-function buildEntrances({ config, log }: ServiceOptions, composition: Composition) {
+function buildEntrances({ config, log }: ServiceOptions, composition: Composition): Entrances {
   const limits = { log, trustProxy: config.trustProxy, maxBodyBytes: config.maxRequestBytes };
   const guard = new ClientGuard({ allowedHosts: config.clientAllowedHosts, log });
   const grpcLimits = {

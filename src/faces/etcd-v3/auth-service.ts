@@ -15,6 +15,8 @@ export interface AuthOptions {
   readonly headers: Headers;
   /** The keys as the caller may see and write them: of them, only the revision is told. */
   readonly keyspaceFor: (peer: CallPeer) => Keyspace;
+  /** Whether the store is an etcd, which may have users of its own. */
+  readonly isRemote: boolean;
 }
 
 /** What an etcd tells that never had a user. */
@@ -23,8 +25,12 @@ const AUTH_REVISION = 1;
 const NO_USERS =
   "Keep clients out by the address that Muster listens on: it has no users, roles and passwords, and its authentication is always off";
 
+const ETCD_USERS =
+  "Make users and roles in the etcd behind this Muster with etcdctl there: Muster's own authentication is always off";
+
 /** The service over a keyspace. */
-export function authService({ headers, keyspaceFor }: AuthOptions): Service {
+export function authService({ headers, keyspaceFor, isRemote }: AuthOptions): Service {
+  const unserved = () => new GrpcError(Status.UNIMPLEMENTED, isRemote ? ETCD_USERS : NO_USERS);
   const headerFor = async ({ peer }: { readonly peer: CallPeer }) =>
     headers.at((await keyspaceFor(peer).status()).revision);
   const noUser = async (): Promise<never> => {
@@ -70,8 +76,4 @@ export function authService({ headers, keyspaceFor }: AuthOptions): Service {
     },
     { toGrpcError },
   );
-}
-
-function unserved(): GrpcError {
-  return new GrpcError(Status.UNIMPLEMENTED, NO_USERS);
 }

@@ -12,14 +12,20 @@ export interface ClusterOptions {
   readonly memberName: string;
   /** What clients are told to connect to (--advertise-client-urls); none: the address that the call came by. */
   readonly advertiseClientUrls: readonly string[];
+  /** Whether the store is an etcd, which has members of its own. */
+  readonly isRemote: boolean;
 }
 
 const FIXED =
   "Leave the members as they are: Muster is one process and always a cluster of one member, which cannot be changed";
 
+const ETCD_MEMBERS =
+  "Change the members of the etcd behind this Muster with etcdctl there: Muster itself is always a cluster of one member";
+
 /** The service of a cluster of one. */
 export function clusterService(options: ClusterOptions): Service {
   const { headers } = options;
+  const fixed = () => new GrpcError(Status.FAILED_PRECONDITION, options.isRemote ? ETCD_MEMBERS : FIXED);
   const own = (peer: CallPeer): Member => memberFor(peer, options);
   return defineService(
     ClusterDefinition,
@@ -59,10 +65,6 @@ function memberFor(peer: CallPeer, { headers, memberName, advertiseClientUrls }:
 
 function mustBeMember(id: bigint, headers: Headers): void {
   if (id !== headers.memberId) throw etcdError("memberNotFound");
-}
-
-function fixed(): GrpcError {
-  return new GrpcError(Status.FAILED_PRECONDITION, FIXED);
 }
 
 /** Whether etcd would take these as peer URLs (client/pkg/types/urls.go): a scheme, a host, a port, and no path. */

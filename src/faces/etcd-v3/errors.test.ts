@@ -15,6 +15,8 @@ it("toGrpcError: tells what etcd has in etcd's words, and else what the error sa
   expect(told("leaseNotFound")).toBe("5 etcdserver: requested lease not found");
   expect(told("closed")).toBe("14 etcdserver: server stopped");
   expect(told("storeUnavailable")).toBe("14 do this");
+  expect(told("outcomeUnknown")).toBe("14 etcdserver: request timed out");
+  expect(told("sharedStore")).toBe("7 do this");
   expect(told("invalidArgument")).toBe("3 do this");
 });
 

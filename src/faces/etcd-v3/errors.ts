@@ -41,6 +41,7 @@ export const ETCD_ERRORS = {
   invalidDowngradeTarget: { status: Status.INVALID_ARGUMENT, words: "etcdserver: invalid downgrade target version" },
   noInflightDowngrade: { status: Status.FAILED_PRECONDITION, words: "etcdserver: no inflight downgrade job" },
   stopped: { status: Status.UNAVAILABLE, words: "etcdserver: server stopped" },
+  timeout: { status: Status.UNAVAILABLE, words: "etcdserver: request timed out" },
 } as const satisfies Record<string, EtcdError>;
 
 /** The error to throw for one of etcd's. */
@@ -63,6 +64,9 @@ const BY_CODE = {
   leaseTtlTooLarge: ETCD_ERRORS.leaseTtlTooLarge,
   // etcd's clients go on trying, and those that form a cluster wait: as with a member that cannot serve.
   storeUnavailable: { status: Status.UNAVAILABLE },
+  // By these words they know that it may have been applied all the same.
+  outcomeUnknown: ETCD_ERRORS.timeout,
+  sharedStore: { status: Status.PERMISSION_DENIED },
   contention: { status: Status.UNAVAILABLE },
   closed: ETCD_ERRORS.stopped,
   nodeNotFound: { status: Status.NOT_FOUND },

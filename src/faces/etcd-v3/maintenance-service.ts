@@ -1,4 +1,4 @@
-/** etcd's Maintenance service, as far as a cluster of one member over LMDB has any of it. */
+/** etcd's Maintenance service, as far as a cluster of one member has any of it: most is the business of who keeps the store. */
 import type { HealthProbe } from "../../domain/health-probe.ts";
 import type { Keyspace } from "../../domain/keyspace/keyspace.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -7,8 +7,6 @@ import { defineService, type Service } from "../../grpc/service.ts";
 import { Status } from "../../grpc/status.ts";
 import {
   AlarmRequest_AlarmAction as AlarmAction,
-  type AlarmRequest,
-  type AlarmResponse,
   DowngradeRequest_DowngradeAction as DowngradeAction,
   MaintenanceDefinition,
   type StatusResponse,
@@ -25,14 +23,18 @@ export interface MaintenanceOptions {
   /** All keys of clients, as they are stored. */
   readonly keyspace: Pick<Keyspace, "range" | "status">;
   readonly probe: Pick<HealthProbe, "check">;
+  /** Whether the store is an etcd, which has upkeep, alarms and an operator of its own. */
+  readonly isRemote: boolean;
 }
 
 /** etcd's answer for "never compacted". */
 const NEVER_COMPACTED = -1;
 
 const NO_FILE = "Leave out defragmentation: this store keeps no file of its own";
+const ETCD_DEFRAGMENTS = "Defragment the members of the etcd behind this Muster with etcdctl: Muster has no right to";
 
 const NO_ALARMS = "Leave alarms to etcd: Muster has no quota and raises none; /health tells whether it can write";
+const ETCD_ALARMS = "Ask the etcd behind this Muster for its alarms: Muster has none, and sets none there";
 
 export function maintenanceService(options: MaintenanceOptions): Service {
   const { headers, keyspace } = options;
@@ -42,7 +44,11 @@ export function maintenanceService(options: MaintenanceOptions): Service {
     MaintenanceDefinition,
     {
       status: () => status(options),
-      alarm: async (request) => alarm(request, await header()),
+      alarm: async (request) => {
+        mustLeaveAlarms(request.action, options.isRemote);
+        // None are raised, so none is listed, and there is none to disarm.
+        return { header: await header(), alarms: [] };
+      },
       hash: async () => ({ header: await header(), hash: (await hashKeyspace(keyspace, 0)).hash }),
       hashKV: async ({ revision: asked }) => {
         const { hash, revision } = await hashKeyspace(keyspace, Math.max(asked, 0));
@@ -56,6 +62,7 @@ export function maintenanceService(options: MaintenanceOptions): Service {
       },
       snapshot: (_request, call) => snapshots.stream((response) => call.send(response)),
       defragment: async () => {
+        if (options.isRemote) throw new GrpcError(Status.UNIMPLEMENTED, ETCD_DEFRAGMENTS);
         if (options.engine.defragment === undefined) throw new GrpcError(Status.UNIMPLEMENTED, NO_FILE);
         await options.engine.defragment();
         return { header: undefined };
@@ -94,8 +101,8 @@ async function status({ headers, engine, keyspace, probe }: MaintenanceOptions):
   };
 }
 
-/** None are raised, so none is listed, and there is none to disarm. */
-function alarm({ action }: AlarmRequest, header: AlarmResponse["header"]): AlarmResponse {
+/** To disarm an alarm that there is not is well for etcd; of one that the etcd behind has it would be a lie. */
+function mustLeaveAlarms(action: AlarmAction, isRemote: boolean): void {
+  if (isRemote && action !== AlarmAction.GET) throw new GrpcError(Status.UNIMPLEMENTED, ETCD_ALARMS);
   if (action === AlarmAction.ACTIVATE) throw new GrpcError(Status.UNIMPLEMENTED, NO_ALARMS);
-  return { header, alarms: [] };
 }

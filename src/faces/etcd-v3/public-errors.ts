@@ -2,6 +2,7 @@
  * What v3 clients are told on the public listener. An etcd that boots ends for good on few answers and tries again on
  * others: PERMISSION_DENIED says that the request itself will not do, whatever is no fault of its own is UNAVAILABLE.
  */
+import { type Bytes, text } from "../../base/bytes.ts";
 import { type ErrorCode, isMusterError } from "../../base/errors.ts";
 import { MAX_PUBLIC_STREAM_WATCHES } from "../../base/limits.ts";
 import { type Log, shortToken } from "../../base/log.ts";
@@ -22,14 +23,25 @@ const REQUEST_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** A request that no discovery sends. */
 export function noDiscovery(): GrpcError {
-  const words = "etcdserver: permission denied: this address answers etcd's discovery only, see the client listener";
-  return new GrpcError(Status.PERMISSION_DENIED, words);
+  return denied("this address answers etcd's discovery only, see the client listener");
 }
+
+/** A request about a key that no discovery asks for. */
+export function noDiscoveryKey(key: Bytes): GrpcError {
+  const isWholeUrl = URL_AS_TOKEN.test(text(key));
+  return isWholeUrl ? denied("the token is the last part of the URL that /new gives, not all of it") : noDiscovery();
+}
+
+/** What etcd makes of a whole URL that it is given as --discovery-token. */
+const URL_AS_TOKEN = /^\/_etcd\/registry\/https?:\//;
 
 /** A token that is not there, or whose time is over. */
 export function noToken(token: Token): GrpcError {
-  const words = `etcdserver: permission denied: there is no token "${shortToken(token)}": make one with /new`;
-  return new GrpcError(Status.PERMISSION_DENIED, words);
+  return denied(`there is no token "${shortToken(token)}": make one with /new`);
+}
+
+function denied(why: string): GrpcError {
+  return new GrpcError(Status.PERMISSION_DENIED, `etcdserver: permission denied: ${why}`);
 }
 
 /** A stream on which more was watched, one after the other, than any discovery does. */
@@ -42,7 +54,7 @@ export function tooManyWatches(): GrpcError {
 export function toPublicError(error: unknown, log: Log): GrpcError {
   if (error instanceof GrpcError) return error;
   if (isMusterError(error) && REQUEST_ERRORS.has(error.code)) {
-    return new GrpcError(Status.PERMISSION_DENIED, `etcdserver: permission denied: ${error.message}`);
+    return denied(error.message);
   }
   if (!isMusterError(error) || error.code === "internal") log.error({ err: error }, "a v3 discovery request failed");
   const words = isMusterError(error) ? error.message : "Report this defect of Muster: the log has it";

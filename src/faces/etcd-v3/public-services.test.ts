@@ -243,6 +243,23 @@ describe("gRPC on the public listener", () => {
     expect(reads).toBe(0);
   });
 
+  it("says what to do where a whole URL was given as the token, as etcd then asks", async () => {
+    const url = "http:/muster:8087/0123";
+    for (const [path, request] of [
+      [RANGE, range(`${at(url)}/_config/size`)],
+      [PUT, put(`${at(url)}/members/9e7d`, "one=u")],
+      [WATCH, once(watch("x", { key: utf8(`${at(url)}/members`) }))],
+    ] as const) {
+      await expect(ask(path, request)).rejects.toMatchObject({
+        code: Status.PERMISSION_DENIED,
+        message: expect.stringContaining("the token is the last part of the URL"),
+      });
+    }
+    await expect(ask(RANGE, range(at("http")))).rejects.toMatchObject({
+      message: expect.stringContaining("discovery only"),
+    });
+  });
+
   it("refuses a registration that is larger than --max-request-bytes", async () => {
     const { token } = await registry.createToken(3);
     const call = { ...playCall(PUT), requestBytes: V2_BODY_BYTES };

@@ -1,5 +1,6 @@
 /** gRPC on the public listener: what nodes that boot by etcd's v3 discovery need, and no more. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Bytes } from "../../base/bytes.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { fairTurns } from "../../base/fair-turns.ts";
 import { MAX_PUBLIC_STREAM_WATCHES, REFUSED_WATCH_MS } from "../../base/limits.ts";
@@ -15,7 +16,7 @@ import { KVDefinition, WatchDefinition } from "../../proto/etcdserverpb.ts";
 import type { Headers } from "./header.ts";
 import { mustFit, readRange } from "./kv-requests.ts";
 import { encodedIfLarge } from "./large-answers.ts";
-import { noDiscovery, noToken, tooManyWatches, toPublicError } from "./public-errors.ts";
+import { noDiscoveryKey, noToken, tooManyWatches, toPublicError } from "./public-errors.ts";
 import { type Discovery, readDiscoveryPut, readDiscoveryRange, readDiscoveryWatch } from "./public-shapes.ts";
 import { serveWatches } from "./watch-service.ts";
 import { WatchSession } from "./watch-session.ts";
@@ -50,7 +51,7 @@ class PublicFace {
   }
 
   async range(request: wire.RangeRequest, { peer }: Call): Promise<wire.RangeResponse | EncodedMessage> {
-    const asked = admitted(readDiscoveryRange(request));
+    const asked = admitted(request, readDiscoveryRange(request));
     return this.#inTurn(asked, async () => {
       await this.#mustExist(asked.token);
       const { revision, ...found } = await this.#keyspaceFor(peer).range(readRange(request));
@@ -60,7 +61,7 @@ class PublicFace {
   }
 
   async put(request: wire.PutRequest, { peer, requestBytes }: Call): Promise<wire.PutResponse> {
-    const asked = admitted(readDiscoveryPut(request));
+    const asked = admitted(request, readDiscoveryPut(request));
     mustFit(requestBytes, this.#options.maxRequestBytes);
     return this.#inTurn(asked, async () => {
       const revision = await this.#options.registry.register({ ...asked, value: request.value }, originOf(peer));
@@ -88,7 +89,8 @@ class PublicFace {
     for await (const request of requests) {
       if (request.requestUnion?.$case === "createRequest") {
         if (++watches > MAX_PUBLIC_STREAM_WATCHES) throw tooManyWatches();
-        const asked = admitted(readDiscoveryWatch(request.requestUnion.value));
+        const create = request.requestUnion.value;
+        const asked = admitted(create, readDiscoveryWatch(create));
         await this.#inTurn(asked, () => this.#mustExistToWait(asked.token, call));
       }
       yield request;
@@ -121,8 +123,8 @@ class PublicFace {
   }
 }
 
-function admitted<T>(asked: T | undefined): T {
-  if (asked === undefined) throw noDiscovery();
+function admitted<T>({ key }: { readonly key: Bytes }, asked: T | undefined): T {
+  if (asked === undefined) throw noDiscoveryKey(key);
   return asked;
 }
 

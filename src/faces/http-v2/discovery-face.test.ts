@@ -3,7 +3,7 @@ import { rawHttp } from "../../../test/support/raw-http.ts";
 import { startTestService, type TestService } from "../../../test/support/test-service.ts";
 import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
-import { silentLog } from "../../base/log.ts";
+import { createLog, silentLog } from "../../base/log.ts";
 import { HealthProbe } from "../../domain/health-probe.ts";
 import { Registry } from "../../domain/registry/registry.ts";
 import { Tree } from "../../domain/tree/tree.ts";
@@ -17,6 +17,7 @@ let registry: Registry;
 let service: TestService;
 let broken: MusterError | undefined;
 let now: number;
+let lines: string[];
 const clock: Clock = { now: () => now, monotonic: () => now };
 
 beforeEach(async () => {
@@ -25,11 +26,12 @@ beforeEach(async () => {
   engine = openMemoryEngine();
   tree = await Tree.open({ engine, clock, log: silentLog });
   let made = 0;
+  lines = [];
   registry = Registry.open({
     engine,
     tree,
     clock,
-    log: silentLog,
+    log: createLog({ level: "info", format: "json", destination: { write: (line) => lines.push(line) } }),
     tokenTtlMs: 0,
     randomTokenBytes: () => Buffer.alloc(12, ++made),
   });
@@ -177,5 +179,21 @@ describe("DiscoveryFace: tokens", () => {
       body: new URLSearchParams({ value: "http://10.0.0.1:7001" }),
     });
     expect(written.status).toBe(201);
+  });
+});
+
+describe("DiscoveryFace: a token that is not there", () => {
+  it.each([`/${"f".repeat(32)}/_config/size`, `/${"f".repeat(32)}`, "/my-cluster/_config/size"])(
+    "is told of in the log, once for an address, when a node asks for %s",
+    async (path) => {
+      for (let time = 0; time < 3; time++) expect((await ask(path)).status).toBe(404);
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toContain("a token was asked for that is not here");
+    },
+  );
+
+  it.each(["/favicon.ico", "/my-cluster", "/a/b"])("is not told of for %s, which no node asks for", async (path) => {
+    expect((await ask(path)).status).toBe(404);
+    expect(lines).toEqual([]);
   });
 });

@@ -66,15 +66,18 @@ export class DiscoveryFace implements HttpFace {
 
   async #token(exchange: Exchange, path: string): Promise<void> {
     const { response, request } = exchange;
+    const { address, host, connection } = exchange.peer;
+    const origin: Origin = { protocol: "v2", address, host, connection, scope: "public" };
     const name = nameOf(path);
     const token = isRandomToken(name) ? parseToken(name) : await this.#handMade(name);
-    if (token === undefined) return answerNotFound(response);
+    if (token === undefined) {
+      if (path === `/${name}${WHAT_NODES_ASK_FIRST}`) this.#options.registry.tellUnknown(name, origin);
+      return answerNotFound(response);
+    }
     const turn = fairTurns.enter(token);
     if (turn !== undefined) await turn;
     if (!METHODS.has(request.method ?? "")) return answerMethodNotAllowed(response, [...METHODS].join(","));
     const { registry, clock, clusterId } = this.#options;
-    const { address, host, connection } = exchange.peer;
-    const origin: Origin = { protocol: "v2", address, host, connection, scope: "public" };
     return answerV2({ exchange, store: registry.storeFor(origin), path: treePath(path), clock, clusterId });
   }
 
@@ -85,6 +88,9 @@ export class DiscoveryFace implements HttpFace {
     return (await this.#options.registry.exists(token)) ? token : undefined;
   }
 }
+
+/** Below its token; whoever asks for anything else below a name that is no token may be no node. */
+const WHAT_NODES_ASK_FIRST = "/_config/size";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "PUT", "DELETE"]);
 

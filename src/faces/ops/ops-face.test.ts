@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { startTestService, type TestService } from "../../../test/support/test-service.ts";
 import { HealthProbe } from "../../domain/health-probe.ts";
+import type { StoreEndpoint } from "../../engine/engine.ts";
 import { OpsFace } from "./ops-face.ts";
 
 let running: TestService | undefined;
@@ -9,9 +10,14 @@ afterEach(async () => {
   running = undefined;
 });
 
-async function serve(probe: () => Promise<void>): Promise<string> {
+interface Stage {
+  readonly endpoints?: () => readonly StoreEndpoint[];
+  readonly notice?: string;
+}
+
+async function serve(probe: () => Promise<void>, { endpoints, notice }: Stage = {}): Promise<string> {
   const clock = { now: () => 0, monotonic: () => 0 };
-  const face = new OpsFace({ probe: new HealthProbe({ engine: { probe }, clock }) });
+  const face = new OpsFace({ probe: new HealthProbe({ engine: { probe }, clock, notice: () => notice }), endpoints });
   running = await startTestService({ clientFaces: [face] });
   return running.clientUrl;
 }
@@ -28,6 +34,48 @@ describe("OpsFace", () => {
     const answer = await fetch(`${await serve(() => Promise.reject(new Error('the "disk" is full')))}/health`);
     expect(answer.status).toBe(503);
     expect(await answer.json()).toEqual({ health: "false", reason: 'the "disk" is full' });
+  });
+
+  test("OpsFace: over an etcd /health begins with etcd's words, and tells Muster's state and the store's apart", async () => {
+    const endpoints = () => [
+      { name: "h1:2379", inUse: false },
+      { name: "h2:2379", inUse: true },
+    ];
+    const answer = await fetch(`${await serve(() => Promise.resolve(), { endpoints })}/health`);
+    expect([answer.status, await answer.text()]).toEqual([
+      200,
+      '{"health": "true", "muster": {"ok":true}, "store": {"ok":true,"endpoint":"h2:2379"}}',
+    ]);
+  });
+
+  test("OpsFace: over an etcd without a quorum /health is 503, and what Muster says of itself stands beside it", async () => {
+    const endpoints = () => [{ name: "h1:2379", inUse: false, problem: "connection refused" }];
+    const url = await serve(() => Promise.reject(new Error("no leader")), { endpoints, notice: "set the clock right" });
+    const answer = await fetch(`${url}/health`);
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      {
+        health: "false",
+        reason: "no leader",
+        muster: { ok: false, notice: "set the clock right" },
+        store: { ok: false, reason: "no leader", problems: { "h1:2379": "connection refused" } },
+      },
+    ]);
+  });
+
+  test("OpsFace: a Muster whose clock is wrong still serves nodes: 200 with a notice", async () => {
+    const endpoints = () => [{ name: "h1:2379", inUse: true }];
+    const url = await serve(() => Promise.resolve(), { endpoints, notice: "set the clock right" });
+    const answer = await fetch(`${url}/health`);
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      {
+        health: "true",
+        notice: "set the clock right",
+        muster: { ok: false, notice: "set the clock right" },
+        store: { ok: true, endpoint: "h1:2379" },
+      },
+    ]);
   });
 
   test("OpsFace: /health takes GET alone, as etcd's", async () => {
