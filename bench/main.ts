@@ -5,6 +5,10 @@
 import { parseArgs } from "node:util";
 import { enginePuts } from "./figures/engine-puts.ts";
 import { getToken } from "./figures/get-token.ts";
+import { haCalls } from "./figures/ha-calls.ts";
+import { haList } from "./figures/ha-list.ts";
+import { haPolls } from "./figures/ha-polls.ts";
+import { haWake } from "./figures/ha-wake.ts";
 import { largeStore } from "./figures/large-store.ts";
 import { newToken } from "./figures/new-token.ts";
 import { putMember } from "./figures/put-member.ts";
@@ -29,6 +33,7 @@ const FIGURES: readonly Figure[] = [
   ...[getToken, newToken, putMember, wake, storeSize, largeStore],
   ...[v2Put, v2Get, v2Polls, v2LargeTree],
   ...[v3Put, v3Range, v3Watch, v3Memory],
+  ...[haCalls, haWake, haList, haPolls],
   enginePuts,
 ];
 

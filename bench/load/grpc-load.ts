@@ -1,10 +1,14 @@
 /** Keeps a number of gRPC clients busy for a while, each with one call at a time. */
-import { KVDefinition, PutRequest, RangeRequest } from "../../src/proto/etcdserverpb.ts";
-import { type Answer, GrpcConnection, requestOf } from "./grpc-connection.ts";
+import { KVDefinition } from "../../src/proto/etcdserverpb.ts";
+import { type Answer, GrpcConnection } from "./grpc-connection.ts";
+import { requestsOf } from "./grpc-requests.ts";
 import type { GrpcJob, GrpcResult } from "./jobs.ts";
 
-const NUMBER_DIGITS = 8;
-const NUMBER_PLACE = "#".repeat(NUMBER_DIGITS);
+/** Which method each kind of call is one of. */
+const METHODS = { put: "Put", range: "Range", create: "Txn" } as const satisfies Record<
+  GrpcJob["call"]["kind"],
+  string
+>;
 
 /** Runs the job; rejects at the first answer that is no success. */
 export async function runGrpcLoad(job: GrpcJob): Promise<GrpcResult> {
@@ -14,11 +18,11 @@ export async function runGrpcLoad(job: GrpcJob): Promise<GrpcResult> {
   });
   // It may come when nobody listens any more.
   failed.catch(() => undefined);
-  const path = `/${KVDefinition.fullName}/${job.call.kind === "put" ? "Put" : "Range"}`;
+  const path = `/${KVDefinition.fullName}/${METHODS[job.call.kind]}`;
   const connections = await Promise.all(
     Array.from({ length: job.connections }, () => GrpcConnection.open(job.url, path, fail)),
   );
-  const next = source(job);
+  const next = requestsOf(job);
   let answers = 0;
   const cpuBefore = process.cpuUsage();
   const begun = performance.now();
@@ -70,26 +74,4 @@ export class UnaryAnswer implements Answer {
     if (isAnswered) onAnswer();
     else onFailure();
   }
-}
-
-/** A put of `key`, as calls take it. */
-export function putRequest(key: string, valueBytes: number): Buffer {
-  const message = { key: Buffer.from(key), value: Buffer.alloc(valueBytes, "v") };
-  return requestOf(PutRequest.encode(PutRequest.fromPartial(message)).finish());
-}
-
-/** The bytes of the next request; undefined when there are no more. They are used before the next one is made. */
-function source({ call, count = Number.POSITIVE_INFINITY }: GrpcJob): () => Buffer | undefined {
-  let sent = 0;
-  if (call.kind === "range") {
-    const request = requestOf(RangeRequest.encode(RangeRequest.fromPartial({ key: Buffer.from(call.key) })).finish());
-    return () => (sent++ < count ? request : undefined);
-  }
-  const request = putRequest(call.prefix + NUMBER_PLACE, call.valueBytes);
-  const place = request.indexOf(NUMBER_PLACE);
-  return () => {
-    if (sent >= count) return undefined;
-    request.write(String(sent++ % call.keys).padStart(NUMBER_DIGITS, "0"), place, "latin1");
-    return request;
-  };
 }

@@ -3,7 +3,8 @@
 import { FrameReader } from "../../src/grpc/frame-reader.ts";
 import { KVDefinition, WatchDefinition, WatchRequest } from "../../src/proto/etcdserverpb.ts";
 import { GrpcConnection, requestOf } from "./grpc-connection.ts";
-import { putRequest, UnaryAnswer } from "./grpc-load.ts";
+import { UnaryAnswer } from "./grpc-load.ts";
+import { putRequest } from "./grpc-requests.ts";
 import type { TellJob, TellResult, WatchJob } from "./jobs.ts";
 
 const MOST_MESSAGE_BYTES = 2 ** 24;

@@ -61,8 +61,13 @@ const grpcJob = z.object({
   call: z.discriminatedUnion("kind", [
     /** The prefix with a number of eight digits behind it: from 0 to `keys` - 1, then again from the beginning. */
     z.object({ kind: z.literal("put"), prefix: z.string(), keys: z.number(), valueBytes: z.number() }),
-    /** The same key again and again. */
-    z.object({ kind: z.literal("range"), key: z.string() }),
+    /** The same key again and again; with `isPrefix`, all keys that begin with it. */
+    z.object({ kind: z.literal("range"), key: z.string(), isPrefix: z.boolean().optional() }),
+    /**
+     * Transactions that make so many keys where the first of them is not there yet: the prefix with a number of eight
+     * digits behind it and a place below that, a new number each.
+     */
+    z.object({ kind: z.literal("create"), prefix: z.string(), puts: z.number(), valueBytes: z.number() }),
   ]),
   /** No call begins later than this; absent: none is kept back. */
   limitMs: z.number().optional(),

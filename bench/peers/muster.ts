@@ -9,17 +9,19 @@ export interface MusterOptions {
   readonly listener?: "public" | "client";
   /** Connections that it takes. Default: its own. */
   readonly maxConnections?: number;
+  /** The options that name its store. Default: an embedded one in the directory. */
+  readonly store?: readonly string[];
 }
 
 /** Serves from a data directory. */
 export async function startMuster(directory: string, options: MusterOptions = {}): Promise<Server> {
   const [publicPort = 0, clientPort = 0] = await restartablePorts(2);
   const listen = ["--listen", `127.0.0.1:${publicPort}`, "--client-listen", `127.0.0.1:${clientPort}`];
-  const { listener = "public", maxConnections } = options;
+  const { listener = "public", maxConnections, store = ["--data-dir", join(directory, "data")] } = options;
   const limit = maxConnections === undefined ? [] : ["--max-connections", String(maxConnections)];
   return startServer({
     command: process.execPath,
-    parameters: [MUSTER, "serve", ...listen, ...limit, "--data-dir", join(directory, "data")],
+    parameters: [MUSTER, "serve", ...listen, ...limit, ...store],
     url: `http://127.0.0.1:${listener === "public" ? publicPort : clientPort}`,
     healthPath: "/health",
     logFile: join(directory, "log"),

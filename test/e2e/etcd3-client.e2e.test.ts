@@ -2,6 +2,7 @@
 import { Etcd3, type Watcher } from "etcd3";
 import { describe, expect, test } from "vitest";
 import { startEtcd } from "../support/etcd-server.ts";
+import { startMusterOverEtcd } from "../support/muster-over-etcd.ts";
 import { MusterProcess } from "../support/muster-process.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
@@ -137,5 +138,9 @@ describe("etcd3 on Muster", () => {
     await expect.poll(() => told, { timeout: WAIT_MS }).toEqual(["put w/1=before", "put w/2=after"]);
   });
 });
+
+await describeWithEtcd("etcd3 on a Muster over an etcd that others use", (binaries) =>
+  define(() => startMusterOverEtcd(binaries, ["--store-prefix", "/muster/"])),
+);
 
 await describeWithEtcd("etcd3 on a real etcd", (binaries) => define(() => startEtcd(binaries)));

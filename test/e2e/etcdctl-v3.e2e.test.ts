@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
 import { startEtcd } from "../support/etcd-server.ts";
-import { EtcdctlV3Session, type V3Step } from "../support/etcdctl-v3-session.ts";
+import { EtcdctlV3Session } from "../support/etcdctl-v3-session.ts";
+import { ETCDCTL_V3_STEPS } from "../support/etcdctl-v3-steps.ts";
 import { MusterProcess } from "../support/muster-process.ts";
 import { startProcess } from "../support/processes.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
@@ -13,58 +14,7 @@ import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 /** `check perf` puts for a minute, whatever it is asked for. */
 const PERF_TIMEOUT_MS = 120_000;
 const MIRROR_WAIT_MS = 20_000;
-/** What no session comes to. */
-const FUTURE = "1000000";
 const MUSTER = new URL("../../bin/muster", import.meta.url).pathname;
-
-const lines = (...commands: readonly string[]): readonly V3Step[] =>
-  commands.map((command) => ({ run: command.split(" ") }));
-
-/** Each command with its flags, in what it does and in what it refuses. */
-const STEPS: readonly V3Step[] = [
-  ...lines("put a 1", "put a 2", "put b 3", "put ab 4", "put c 5", "get a", "get a -w json", "get a -w fields"),
-  ...lines("put a 6 --prev-kv", "put a 7 --prev-kv -w json", "put a --ignore-value", "put none --ignore-value"),
-  { run: ["put", "long"], stdin: "typed\nin lines\n" },
-  ...lines("get long", "get none", "get a c", "get a --prefix", "get --prefix a --limit 1", "get --from-key b"),
-  { run: ["get", "", "--prefix"] },
-  { run: ["get", "", "--from-key", "--keys-only"] },
-  ...lines("get a --prefix --order DESCEND --sort-by VALUE", "get a --prefix --sort-by MODIFY --order ASCEND"),
-  ...lines("get a --prefix --sort-by CREATE --order DESCEND", "get a --prefix --sort-by VERSION --order DESCEND"),
-  ...lines("get a --prefix --keys-only", "get a --prefix --count-only -w fields", "get a --print-value-only"),
-  ...lines("get a --hex", "get a --consistency s", "get a --rev {S+1}", "get a --rev {S+2} -w json"),
-  ...lines(`get a --rev ${FUTURE}`, "del none", "del ab", "del b --prev-kv", "del c --prev-kv -w json"),
-  ...lines("lease grant 700", "lease timetolive {lease 0}", "put --lease {lease 0} held x", "get held -w json"),
-  ...lines("lease timetolive {lease 0} --keys", "lease keep-alive --once {lease 0}", "lease list"),
-  ...lines("put held y --ignore-lease", "lease revoke {lease 0}", "get held", "lease revoke {lease 0}"),
-  ...lines("lease timetolive {lease 0}", "lease keep-alive --once {lease 0}", "put --lease 123 x y", "lease grant 800"),
-  { run: ["txn"], stdin: 'value("a") = "7"\n\nput a then\nget a\n\nput a else\n\n' },
-  { run: ["txn"], stdin: 'mod("a") > "1"\nversion("none") = "0"\n\nput t1 x\nput t2 y\ndel long\n\nget a\n\n' },
-  { run: ["txn", "-w", "json"], stdin: 'create("none") > "0"\n\nput t1 x\n\nget t --prefix\ndel t2\n\n' },
-  { run: ["txn"], stdin: "\n\nput twice 1\nput twice 2\n\n\n" },
-  // The past of watches, and what follows.
-  { run: ["watch", "a", "--rev", "{S+1}"], until: /then/ },
-  { run: ["watch", "t", "--prefix", "--rev", "{S+1}", "--prev-kv"], until: /t2/ },
-  { run: ["watch", "--rev", "{S+1}", "-w", "json", "a", "c"], until: /"Nw=="/ },
-  {
-    run: ["watch", "-i"],
-    stdin: "watch a --rev=1\nwatch live\n",
-    until: /LIVE/,
-    begun: /then/,
-    meanwhile: [["put", "live", "LIVE"]],
-  },
-  { run: ["watch", "a", "--rev", "{S+1}", "--", "sh", "-c", "echo $ETCD_WATCH_EVENT_TYPE"], until: /(?:"PUT"\s+){6}/ },
-  ...lines("compaction {S+3}", "compaction {S+3}", "compaction {S+4} --physical", `compaction ${FUTURE}`),
-  ...lines("get a --rev {S+2}", "get a --rev {S+4}", "watch a --rev {S+1}"),
-  { run: ["lock", "mutex", "echo", "held"] },
-  { run: ["lock", "mutex", "sh", "-c", "exit 3"] },
-  { run: ["lock", "mutex"], until: /mutex\// },
-  { run: ["elect", "election", "candidate"], until: /candidate/ },
-  ...lines("get mutex --prefix", "get election --prefix", "endpoint health", "endpoint hashkv", "alarm list"),
-  ...lines("alarm disarm", "auth status", "user list", "role list", "role get root"),
-  ...lines("move-leader 123", "get", "put", "del a --prefix --from-key", "nosuchcommand"),
-  { run: ["del", "", "--prefix"] },
-  { run: ["get", "", "--prefix"] },
-];
 
 function define(binaries: EtcdBinaries): void {
   test("writes the same and exits the same on Muster as on a real etcd", async () => {
@@ -72,7 +22,7 @@ function define(binaries: EtcdBinaries): void {
     await using etcd = await startEtcd(binaries);
     const [expected, got] = await Promise.all(
       [etcd.clientAddress, new URL(muster.clientUrl).host].map(async (address) =>
-        (await EtcdctlV3Session.start(binaries, address)).play(STEPS),
+        (await EtcdctlV3Session.start(binaries, address)).play(ETCDCTL_V3_STEPS),
       ),
     );
     expect(got).toEqual(expected);
