@@ -5,7 +5,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../src/base/clock.ts";
 import { MusterError } from "../../src/base/errors.ts";
-import type { Engine, EngineStatus, Watch } from "../../src/engine/engine.ts";
+import type { Engine, EngineStatus, StoreEndpoint, Watch } from "../../src/engine/engine.ts";
 import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
 import type {
   LeaseGrant,
@@ -96,6 +96,11 @@ export class RemoteEngine implements Engine {
 
   get isCut(): boolean {
     return this.#isCut;
+  }
+
+  /** It is remote, whatever it is called. */
+  endpoints(): readonly StoreEndpoint[] {
+    return [];
   }
 
   constructor(store: SharedStore) {

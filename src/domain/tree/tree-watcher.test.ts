@@ -75,6 +75,48 @@ function gone(compactRevision: number): MusterError {
   return new MusterError("compacted", "gone", { details: { compactRevision } });
 }
 
+describe("TreeWatcher: over a remote store", () => {
+  beforeEach(() => {
+    engine.endpoints = () => [];
+  });
+
+  it("knows what happened of late before it started, without asking for it again", async () => {
+    const first = await put("/k");
+    await put("/k");
+    const watching = await start();
+    await put("/last");
+    const last = await watching.watch({ path: parsePath("/last"), recursive: false, waitIndex: first });
+    for await (const event of last) {
+      expect(event).toMatchObject({ node: { path: "/last" } });
+      break;
+    }
+    planned = [refusing(new MusterError("storeUnavailable", "nobody should ask"))];
+    const wait = await watching.watch({ path: parsePath("/k"), recursive: false, waitIndex: first });
+    for await (const event of wait) {
+      expect(event).toMatchObject({ action: "set", index: first });
+      break;
+    }
+    expect(planned).toHaveLength(1);
+  });
+
+  it("begins behind what the store has forgotten, which is no failure", async () => {
+    const first = await put("/k");
+    const second = await put("/k");
+    const third = await put("/k");
+    await compactTo(second);
+    const watching = await start();
+    const wait = await watching.watch({ path: parsePath("/k"), recursive: false, waitIndex: third });
+    for await (const event of wait) {
+      expect(event).toMatchObject({ index: third });
+      break;
+    }
+    await expect(watching.watch({ path: parsePath("/k"), recursive: false, waitIndex: first })).rejects.toMatchObject({
+      code: "eventIndexCleared",
+    });
+    expect([failures, gaps]).toEqual([[], 0]);
+  });
+});
+
 describe("TreeWatcher", () => {
   it("goes on where it was after its watch broke: a wait stays, and misses nothing of what happened meanwhile", async () => {
     const first = breakable();

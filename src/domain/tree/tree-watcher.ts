@@ -1,6 +1,6 @@
 /** The tree's one watch on the engine, and the watches of the tree that it feeds. */
 import { isMusterError } from "../../base/errors.ts";
-import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
+import { TREE_HISTORY_EVENTS, TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, Revision } from "../../engine/model.ts";
@@ -36,10 +36,12 @@ export class TreeWatcher {
   #isReported = false;
   #closed = false;
 
-  /** Begins to follow the engine; every event after the call's moment is known to the watcher. */
+  /** Begins to follow the engine; every event after the call's moment is known to the watcher, or will be. */
   static async start(options: TreeWatcherOptions): Promise<TreeWatcher> {
-    const watch = options.engine.watch(EVERY_KEY);
-    const watcher = new TreeWatcher(options, watch, await watch.createdRevision);
+    const startRevision = await recentRevision(options.engine);
+    const watch = options.engine.watch({ ...EVERY_KEY, startRevision });
+    const revision = await watch.createdRevision;
+    const watcher = new TreeWatcher(options, watch, startRevision === 0 ? revision : startRevision - 1);
     watcher.#running = watcher.#run();
     return watcher;
   }
@@ -65,8 +67,8 @@ export class TreeWatcher {
     const { revision: index, compactRevision } = await engine.status();
     const interest: Interest = { path, recursive, index, from: waitIndex === 0 ? index + 1 : waitIndex };
     if (interest.from < this.#hub.history.oldestIndex) {
-      const isKept = !recentOnly && interest.from >= compactRevision && (await this.#isKept(interest.from));
-      if (!isKept) throw clearedError(interest.from, Math.max(compactRevision, interest.from + 1), index);
+      const isThere = !recentOnly && interest.from >= compactRevision && (await isKept(engine, interest.from));
+      if (!isThere) throw clearedError(interest.from, Math.max(compactRevision, interest.from + 1), index);
     }
     // What was asked meanwhile took time: from here on nothing is awaited.
     const { oldestIndex, newestIndex: until } = this.#hub.history;
@@ -86,17 +88,6 @@ export class TreeWatcher {
     this.#pause.end();
     await this.#running;
     this.#hub.close();
-  }
-
-  /** Whether the engine has its history from a revision on: a remote one is sure of it only when it is asked. */
-  async #isKept(revision: Revision): Promise<boolean> {
-    try {
-      await this.#options.engine.range({ key: ACTION_KEY, revision, keysOnly: true });
-      return true;
-    } catch (error) {
-      if (isMusterError(error, "compacted")) return false;
-      throw error;
-    }
   }
 
   async #run(): Promise<void> {
@@ -175,4 +166,32 @@ export class TreeWatcher {
 /** Whether a change is of a key that v2 cannot name: it makes no event, but may imply directories. */
 function isUntold({ kv }: Event): boolean {
   return kv.key[0] !== 0 && pathOfKey(kv.key) === undefined;
+}
+
+/**
+ * From which revision on a watcher that starts gathers history; 0: from now on. Over a remote store others serve the same
+ * clients: one that follows them must not have to ask the store for each event, only because this process is younger.
+ */
+async function recentRevision(engine: Engine): Promise<Revision> {
+  if (engine.endpoints === undefined) return 0;
+  const { revision } = await engine.status();
+  const first = Math.max(1, revision - TREE_HISTORY_EVENTS + 1);
+  return (await oldestKept(engine, first)) ?? 0;
+}
+
+/** Whether the engine has its history from a revision on: a remote one is sure of it only when it is asked. */
+async function isKept(engine: Engine, revision: Revision): Promise<boolean> {
+  return (await oldestKept(engine, revision)) === revision;
+}
+
+/** The first revision from this one on of which the engine has the history; undefined where it does not say. */
+async function oldestKept(engine: Engine, revision: Revision): Promise<Revision | undefined> {
+  try {
+    await engine.range({ key: ACTION_KEY, revision, keysOnly: true });
+    return revision;
+  } catch (error) {
+    if (!isMusterError(error, "compacted")) throw error;
+    const { compactRevision } = error.details;
+    return typeof compactRevision === "number" ? compactRevision + 1 : undefined;
+  }
 }
