@@ -106,7 +106,7 @@ function* holdsForAll(view: View, compare: Compare): Generator<void, boolean, vo
 }
 
 /** etcd compares an empty range, like a missing key, as a key-value of zeros, and never finds a value in it. */
-export function holdsForOne(compare: Compare, record: Buffer | undefined): boolean {
+function holdsForOne(compare: Compare, record: Buffer | undefined): boolean {
   return record === undefined && compare.target === "value" ? false : holdsFor(compare, record);
 }
 

@@ -34,7 +34,6 @@ import { newestOf, readState } from "./lmdb-snapshot.ts";
 import { takeSnapshot } from "./lmdb-snapshot-file.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { applyShortTxn, applyTxn, isShort } from "./lmdb-txn.ts";
-import { canGoAhead } from "./lmdb-txn-ahead.ts";
 import { TxnRead } from "./lmdb-txn-read.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
 
@@ -151,9 +150,6 @@ class LmdbEngine implements Engine {
         (tables, state) => new TxnRead({ tables, newest: newestOf(state) }, state, request),
       );
       return read.result();
-    }
-    if (canGoAhead(request)) {
-      return this.#writer.submitAhead(request);
     }
     return isShort(request)
       ? this.#writer.submit((draft) => applyShortTxn(draft, request))

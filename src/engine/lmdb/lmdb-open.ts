@@ -203,16 +203,6 @@ export function storeUnavailable(directory: string, cause: unknown): MusterError
   );
 }
 
-/** What those are told whose write came to nothing. */
-export function writeFailure(directory: string, error: unknown): MusterError {
-  if (isMusterError(error)) {
-    return error;
-  }
-  return isSystemError(error)
-    ? storeUnavailable(directory, error)
-    : new MusterError("internal", "Report this defect: a write broke", { cause: error });
-}
-
 /** LMDB says "Input/output error" when the disk is full, so how full it is belongs in the message. */
 function freeSpace(directory: string): string {
   try {

@@ -1,5 +1,4 @@
 /** What a store refuses, whichever request asks for it. */
-import type { Bytes } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import type { LeaseId, Revision } from "../model.ts";
 import type { State } from "./lmdb-schema.ts";
@@ -32,10 +31,4 @@ export function compacted(asked: Revision, compactRevision: Revision): MusterErr
 /** The error for a lease that is unknown or has ended. */
 export function leaseNotFound(id: LeaseId): MusterError {
   return new MusterError("leaseNotFound", `Grant a lease first: there is none with the ID "${id}"`);
-}
-
-/** The error for a put that keeps what there is, where there is nothing. */
-export function keyNotFound(key: Bytes): MusterError {
-  const name = Buffer.from(key).toString();
-  return new MusterError("keyNotFound", `Put a value and a lease: there is no key "${name}" to keep them from`);
 }

@@ -112,11 +112,6 @@ export class LmdbStore {
     return written;
   }
 
-  /** Whether it can be written at once: no failure has to be got over first. */
-  get isWritable(): boolean {
-    return this.#opened !== undefined && this.#damage === undefined;
-  }
-
   /**
    * Copies what is committed now, without free pages, as LMDB's data file in an existing empty directory. Others read and
    * write meanwhile. Error: `storeUnavailable`.

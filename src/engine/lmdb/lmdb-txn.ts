@@ -18,7 +18,7 @@ import {
 import { type Choice, choose, chooseAtOnce, chosen, isOneKey, isQuick } from "./lmdb-compare.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import { RangeRead, readRange } from "./lmdb-range.ts";
-import { checkRevision, keyNotFound, leaseNotFound } from "./lmdb-refusals.ts";
+import { checkRevision, leaseNotFound } from "./lmdb-refusals.ts";
 import { decodeVersion } from "./lmdb-schema.ts";
 import { boundsOf, readKey, readOwnKey, walk } from "./lmdb-snapshot.ts";
 import { unitsOf } from "./lmdb-view.ts";
@@ -78,7 +78,8 @@ function checkPut(draft: Draft, put: PutRequest): void {
   }
   const keeps = put.ignoreValue === true || put.ignoreLease === true;
   if (keeps && readKey(draft.tables, put.key, "newest") === undefined) {
-    throw keyNotFound(put.key);
+    const key = Buffer.from(put.key).toString();
+    throw new MusterError("keyNotFound", `Put a value and a lease: there is no key "${key}" to keep them from`);
   }
 }
 

@@ -1,5 +1,4 @@
 /** What the writer of the store is given to do. */
-import type { TxnRequest, TxnResult } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
 
 /**
@@ -18,15 +17,6 @@ export type Tell = () => void;
 /** What waits to be written: it is done when it is begun, or answers with work to be gone on with. */
 export interface Step {
   readonly begin: (draft: Draft) => Tell | Work<Tell>;
-  readonly reject: (error: unknown) => void;
-  /** What it is where it can be worked out ahead of LMDB instead. */
-  readonly ahead?: AheadStep;
-}
-
-/** A transaction that can be worked out ahead of LMDB. */
-export interface AheadStep {
-  readonly request: TxnRequest;
-  readonly resolve: (result: TxnResult) => void;
   readonly reject: (error: unknown) => void;
 }
 

@@ -1,26 +1,22 @@
 /**
  * Group commit: whatever waits when LMDB is ready to write goes into one LMDB transaction, so that one sync serves many.
- * Each step stands alone all the same: one that is refused leaves nothing and disturbs no other. Transactions on single
- * keys, which nearly all are, do not even wait for LMDB to be ready: they are worked out ahead of it (lmdb-ahead.ts).
+ * Each step stands alone all the same: one that is refused leaves nothing and disturbs no other.
  *
  * LMDB lets nobody else read or write in the turns that a transaction takes, so a step that takes longer than a slice
  * goes on in the next one. What it has written is committed meanwhile and nobody is shown it (lmdb-schema.ts); others
  * wait until it is done. If it never is, it is undone before anything else is written.
  */
-import { MusterError } from "../../base/errors.ts";
+import { isMusterError, MusterError } from "../../base/errors.ts";
 import { ROLLBACK_RETRY_MS, WRITE_SLICE_MS } from "../../base/limits.ts";
-import type { TxnRequest, TxnResult } from "../model.ts";
 import { Slice } from "../slice.ts";
 import type { WatchHub } from "../watch-hub.ts";
-import { Ahead } from "./lmdb-ahead.ts";
 import { Draft } from "./lmdb-draft.ts";
-import { type Tables, writeFailure } from "./lmdb-open.ts";
+import { isSystemError, storeUnavailable, type Tables } from "./lmdb-open.ts";
 import { rollBack } from "./lmdb-rollback.ts";
 import { type Aside, type Behind, Round } from "./lmdb-round.ts";
 import { readState } from "./lmdb-snapshot.ts";
 import type { LmdbStore } from "./lmdb-store.ts";
-import { applyShortTxn } from "./lmdb-txn.ts";
-import type { AheadStep, SlicedStep, Step, UnderWay } from "./lmdb-work.ts";
+import type { SlicedStep, Step, UnderWay } from "./lmdb-work.ts";
 
 export interface LmdbWriterOptions {
   readonly store: LmdbStore;
@@ -35,14 +31,11 @@ export interface LmdbWriterOptions {
 export class LmdbWriter {
   readonly #options: LmdbWriterOptions;
   readonly #slice: Slice;
-  readonly #ahead: Ahead;
   readonly #waiting: Step[] = [];
   readonly #aside: Aside[] = [];
   readonly #behind: Behind[] = [];
   readonly #alone: (() => Promise<void>)[] = [];
   #underWay: UnderWay | undefined;
-  /** Whether LMDB is used in a way that leaves no room for what is worked out ahead. */
-  #inRound = false;
   #running: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   /** Whether an unfinished write is being undone, and there is more to undo. */
@@ -53,12 +46,11 @@ export class LmdbWriter {
   constructor(options: LmdbWriterOptions) {
     this.#options = options;
     this.#slice = options.slice ?? new Slice({ monotonic: options.monotonic, ms: WRITE_SLICE_MS });
-    this.#ahead = new Ahead(options);
   }
 
   /** How many changes of keys have been written so far: of one revision there may be many. */
   get changes(): number {
-    return this.#changes + this.#ahead.changes;
+    return this.#changes;
   }
 
   /**
@@ -72,25 +64,6 @@ export class LmdbWriter {
         return () => resolve(result);
       };
       this.#enqueue({ begin, reject });
-    });
-  }
-
-  /**
-   * As `submit`, for a transaction that can be worked out ahead of LMDB: it is at once, unless something is in line that
-   * cannot. Errors: `keyNotFound`, `leaseNotFound`; `storeUnavailable`, `closed`: not applied.
-   */
-  submitAhead(request: TxnRequest): Promise<TxnResult> {
-    return new Promise((resolve, reject) => {
-      this.#mustBeOpen();
-      const ahead: AheadStep = { request, resolve, reject };
-      if (this.#waiting.length > 0 || !this.#hasRoomAhead() || !this.#ahead.take(ahead)) {
-        const begin = (draft: Draft) => {
-          const result = applyShortTxn(draft, request);
-          return () => resolve(result);
-        };
-        this.#waiting.push({ begin, reject, ahead });
-      }
-      this.#running ??= this.#drain();
     });
   }
 
@@ -179,8 +152,9 @@ export class LmdbWriter {
   async #drain(): Promise<void> {
     try {
       while (this.#hasWork()) {
-        this.#takeAhead();
-        await (this.#ahead.isIdle ? this.#round() : this.#ahead.commit());
+        // A step under way has kept what it saw of the tables.
+        const alone = this.#underWay === undefined ? this.#alone.shift() : undefined;
+        await (alone === undefined ? this.#commit() : alone());
       }
     } finally {
       // In the same turn as the last look at who waits: a step that comes now starts its own round.
@@ -188,45 +162,10 @@ export class LmdbWriter {
     }
   }
 
-  async #round(): Promise<void> {
-    this.#inRound = true;
-    try {
-      // A step under way has kept what it saw of the tables.
-      const alone = this.#underWay === undefined ? this.#alone.shift() : undefined;
-      await (alone === undefined ? this.#commit() : alone());
-    } finally {
-      this.#inRound = false;
-    }
-  }
-
   /** What is to be undone need not be while the store closes: the next to open it does it. */
   #hasWork(): boolean {
-    const asked = this.#waiting.length > 0 || this.#needsRound() || !this.#ahead.isIdle;
+    const asked = [this.#waiting, this.#aside, this.#behind, this.#alone].some(({ length }) => length > 0);
     return asked || this.#underWay !== undefined || (this.#rollingBack && !this.#closed);
-  }
-
-  #needsRound(): boolean {
-    return [this.#aside, this.#behind, this.#alone].some(({ length }) => length > 0);
-  }
-
-  #hasRoomAhead(): boolean {
-    return !this.#inRound && !this.#needsRound() && this.#underWay === undefined && !this.#rollingBack;
-  }
-
-  /** Works out those who waited for a round; where others wait beside them, they go with those. */
-  #takeAhead(): void {
-    if (!this.#hasRoomAhead() || this.#waiting.some(({ ahead }) => ahead === undefined)) {
-      return;
-    }
-    const deadline = this.#options.monotonic() + WRITE_SLICE_MS;
-    let taken = 0;
-    for (const { ahead } of this.#waiting) {
-      if (ahead === undefined || this.#options.monotonic() >= deadline || !this.#ahead.take(ahead)) {
-        break;
-      }
-      taken++;
-    }
-    this.#waiting.splice(0, taken);
   }
 
   async #commit(): Promise<void> {
@@ -291,7 +230,7 @@ export class LmdbWriter {
   /** A step that broke is taken out alone, the others are tried again; without such a step the store itself failed. */
   #fail(round: Round, error: unknown): void {
     const { group, underWay, aside, behind, rollsBack } = round;
-    const reason = writeFailure(this.#options.directory, error);
+    const reason = this.#named(error);
     // Whom it would have concerned, were it very large.
     this.#options.hub.unfollow();
     this.#underWay = undefined;
@@ -328,5 +267,14 @@ export class LmdbWriter {
       this.#retry = setTimeout(() => this.recover(), ROLLBACK_RETRY_MS);
       this.#retry.unref();
     }
+  }
+
+  #named(error: unknown): MusterError {
+    if (isMusterError(error)) {
+      return error;
+    }
+    return isSystemError(error)
+      ? storeUnavailable(this.#options.directory, error)
+      : new MusterError("internal", "Report this defect: a write broke", { cause: error });
   }
 }
