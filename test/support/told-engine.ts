@@ -68,6 +68,7 @@ export class ToldEngine implements Engine {
   async compact(revision: Revision, options: { readonly physical?: boolean } = {}): Promise<void> {
     const asked = Number.isSafeInteger(revision) ? await this.#numbering.asked(revision) : revision;
     await this.#told(this.#engine.compact(asked, { ...options, physical: true }));
+    COMPACTED.add(this.#numbering);
   }
 
   async status(): Promise<EngineStatus> {
@@ -234,10 +235,13 @@ export class ToldEngine implements Engine {
 
   async #compactRevision(revision: Revision): Promise<Revision> {
     const told = await this.#numbering.told(revision);
-    // Compacted before the test began: not in its time.
-    return told <= 1 ? 0 : told;
+    // Compacted before the test began, and not by it: not in its time.
+    return told < 1 || (told === 1 && !COMPACTED.has(this.#numbering)) ? 0 : told;
   }
 }
+
+/** The numberings of stores that a test compacted; kept beside the engines, which come and go with restarts. */
+const COMPACTED = new WeakSet<Numbering>();
 
 /** A watch that begins when it is known where. */
 class LaterWatch implements Watch {

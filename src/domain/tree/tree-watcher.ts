@@ -115,14 +115,17 @@ export class TreeWatcher {
     }
   }
 
-  /** Watches again: from the revision behind the last that was taken or, where that is gone, from the oldest there is. */
+  /**
+   * Watches again: from the revision behind the last that was taken or, where that is gone, from the oldest that is whole.
+   * Of the one that the engine is compacted to, deletes and the values before may be gone.
+   */
   #goOn(failure: unknown): void {
     const next = this.#hub.history.newestIndex + 1;
     const gone = isMusterError(failure, "compacted") ? Number(failure.details.compactRevision) : 0;
-    const startRevision = Math.max(next, gone);
+    const startRevision = Math.max(next, gone + 1);
     const watch = this.#options.engine.watch({ ...EVERY_KEY, startRevision });
     this.#watch = watch;
-    if (gone > next) this.#tellGap(startRevision);
+    if (gone >= next) this.#tellGap(startRevision);
     const onRunning = () => {
       if (this.#watch === watch) this.#isReported = false;
     };

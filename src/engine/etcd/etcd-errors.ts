@@ -33,6 +33,8 @@ const ANSWERS: readonly (readonly [words: string, code: ErrorCode])[] = [
   ["lease is provided", "invalidArgument"],
   ["invalid sort option", "invalidArgument"],
   ["request is too large", "tooLarge"],
+  // Said by gRPC, before etcd itself sees the request.
+  ["received message larger than max", "tooLarge"],
 ];
 
 /** What an operator has to put right; nothing was done. */
@@ -54,6 +56,7 @@ const REFUSALS = [
   "too many requests",
   "not supported for learner",
   "No connection established",
+  "Name resolution failed",
 ];
 
 /** Every call carries it: a member that knows no leader refuses the call at once, and ends a stream. */

@@ -15,6 +15,7 @@ export interface WatchPiece {
 export class EtcdWatchCursor {
   #next: Revision | undefined;
   #partial: WireEvent[] = [];
+  #isResumed = false;
 
   /** `start`: the revision to begin with; undefined where that is not known yet. */
   constructor(start: Revision | undefined) {
@@ -26,12 +27,27 @@ export class EtcdWatchCursor {
     return this.#next;
   }
 
+  /**
+   * With which revision a connection is to begin; 0: from now on. After the first one that is the last revision that was
+   * passed on, and not the next: one that is compacted to just that revision etcd serves, though before 3.4.35 and 3.5.18
+   * it takes the deletes of that revision away.
+   */
+  get start(): Revision {
+    const next = this.#next ?? 0;
+    return this.#isResumed ? Math.max(next - 1, 1) : next;
+  }
+
   /** Everything before `revision` needs no telling. It never goes back. */
   advance(revision: Revision): void {
     this.#next = Math.max(this.#next ?? 0, revision);
   }
 
-  /** A new connection tells from `next` on, again from the beginning of that revision. */
+  /** The connection tells from `start` on: what is lost from then on has to be told by the next one. */
+  begun(): void {
+    this.#isResumed = this.#next !== undefined;
+  }
+
+  /** A new connection tells `next` again from the beginning of that revision. */
   reconnected(): void {
     this.#partial = [];
   }

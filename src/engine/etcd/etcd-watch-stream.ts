@@ -1,4 +1,5 @@
 import type { ClientDuplexStream } from "@grpc/grpc-js";
+import { STORE_ATTEMPT_MS } from "../../base/store-limits.ts";
 import {
   WatchCreateRequest_FilterType,
   type WatchResponse,
@@ -26,13 +27,20 @@ export class EtcdWatchStream implements AsyncIterable<WatchResponse> {
     }
   }
 
-  /** The iteration throws what the stream ended with. While its reader is busy, etcd is kept from sending more. */
+  /**
+   * The iteration throws what the stream ended with, also where etcd does not make the watch within STORE_ATTEMPT_MS. While
+   * its reader is busy, etcd is kept from sending more.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchResponse> {
+    // Calls wait for a watch from now on, and a machine that was stopped keeps the connection and says nothing.
+    const late = setTimeout(() => this.cancel(), STORE_ATTEMPT_MS);
     try {
       for await (const response of this.#stream) {
+        clearTimeout(late);
         yield response;
       }
     } finally {
+      clearTimeout(late);
       this.cancel();
     }
   }

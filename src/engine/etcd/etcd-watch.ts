@@ -148,7 +148,7 @@ export class EtcdWatch implements Watch {
     const stream = new EtcdWatchStream(
       endpoint,
       token,
-      createRequest(this.#parts.space, this.#request, this.#cursor.next ?? 0),
+      createRequest(this.#parts.space, this.#request, this.#cursor.start),
     );
     const beat = this.#beatOf(stream);
     this.#stream = stream;
@@ -188,6 +188,7 @@ export class EtcdWatch implements Watch {
     if (newest !== undefined) {
       this.#cursor.advance(revision + 1);
     }
+    this.#cursor.begun();
     this.#denials = 0;
     this.#created(this.#parts.space.fromWire(revision));
   }
