@@ -44,3 +44,12 @@ export const MAX_STORE_PREFIX_BYTES = 256;
  * stops, before it closes the store while others still ask it. Twice that and DRAIN_MS must fit into STOP_DEADLINE_MS.
  */
 export const STORE_CLOSE_MS = 250;
+
+/** Keys of a large range that one call to etcd reads: the first one, and then at least and at most so many. */
+export const STORE_PAGE_KEYS = { first: 1_000, least: 16, most: 20_000 } as const;
+
+/** How many bytes of keys and values one call of a large range is to read, about: far less than an attempt's time takes. */
+export const STORE_PAGE_BYTES = 8 * 1024 * 1024;
+
+/** How often a large range of the newest revision is begun where compactions overtake it. */
+export const STORE_PAGED_ATTEMPTS = 3;

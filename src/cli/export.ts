@@ -22,6 +22,7 @@ export function exportCommand(parent: Command, { stdout, env }: Invocation): Com
     const store = loadStoreConfig({ flags: givenFlags(command), env });
     const { revision, keys, leases } = await exportFrom({ store, file, clock: systemClock, log: silentLog });
     const live = store.kind === "embedded" ? "" : " What is written later is not in it.";
-    stdout(`Exported revision ${revision} with ${keys} keys and ${leases} leases to "${file}".${live}\n`);
+    const empty = keys === 0 ? " Look whether it is the store that you meant: it is empty." : "";
+    stdout(`Exported revision ${revision} with ${keys} keys and ${leases} leases to "${file}".${live}${empty}\n`);
   });
 }

@@ -32,3 +32,9 @@ test("warningsOf: a public URL in clear is doubtful where every listener speaks 
   expect(warnings({ ...TLS, "public-url": ["https://d.example"] })).toEqual([]);
   expect(warnings({ ...TLS, ...publicUrl })).toEqual([expect.stringContaining("a proxy answers at http://d.example:")]);
 });
+
+test("warningsOf: over an etcd, where others may serve too, a public URL is wanted", () => {
+  const store = ["etcd://127.0.0.1:2379"];
+  expect(warnings({ store })).toEqual([expect.stringContaining("the same --public-url")]);
+  expect(warnings({ store, "public-url": ["http://discovery.example"] })).toEqual([]);
+});

@@ -6,8 +6,9 @@ import type { ListenAddress } from "./config-values.ts";
 export function warningsOf({
   clientListen,
   publicUrl,
+  store,
   tls,
-}: Pick<Config, "clientListen" | "publicUrl" | "tls">): readonly string[] {
+}: Pick<Config, "clientListen" | "publicUrl" | "store" | "tls">): readonly string[] {
   const open = clientListen.filter((address) => !isLoopback(address)).map(({ text }) => text);
   const warnings: string[] = [];
   if (open.length > 0) {
@@ -18,6 +19,11 @@ export function warningsOf({
   if (tls !== undefined && publicUrl?.startsWith("http:")) {
     warnings.push(
       `Let --public-url begin with https://, unless a proxy answers at ${publicUrl}: with --tls-cert Muster itself answers no http://`,
+    );
+  }
+  if (store.kind === "etcd" && publicUrl === undefined) {
+    warnings.push(
+      "Give every Muster over this etcd the same --public-url: without it each puts its own address before the tokens of /new, and nodes that were given different URLs of a token do not form one cluster",
     );
   }
   return warnings;

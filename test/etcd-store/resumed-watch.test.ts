@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine, Watch } from "../../src/engine/engine.ts";
-import { ALL, apply, del, eventLine, from, put } from "../contract/requests.ts";
+import { ALL, apply, del, eventLine, from, one, put } from "../contract/requests.ts";
 import { etcdBinaries, NO_ETCD } from "../support/etcd-binaries.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
 import { Link } from "../support/link.ts";
@@ -120,6 +120,47 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     await link.reopen();
     expect(await live).toMatchObject({ code: "compacted", details: { compactRevision: revision } });
     expect(await store.engine.status()).toEqual({ revision, compactRevision: revision });
+  });
+
+  it("watch: a delete in the very revision that was compacted to meanwhile is not lost unsaid", async () => {
+    await using direct = await openStoreAt([etcd.clientAddress]);
+    await using link = await Link.open(etcd.clientAddress);
+    await using store = await openStoreAt([link.address]);
+    const { revision: startRevision } = await apply(direct.engine, put("deleted", "1"));
+    const watch = store.engine.watch({ ...ALL, startRevision });
+    const messages = watch[Symbol.asyncIterator]();
+    expect((await messages.next()).value).toMatchObject({ kind: "events", revision: startRevision });
+    await link.close();
+    const { revision } = await apply(direct.engine, del(one("deleted")));
+    await direct.engine.compact(revision, { physical: true });
+    await link.reopen();
+    await expect(messages.next()).rejects.toMatchObject({ code: "compacted", details: { compactRevision: revision } });
+  });
+
+  it("watch: goes on where what was compacted meanwhile is just what it has told", async () => {
+    await using direct = await openStoreAt([etcd.clientAddress]);
+    await using link = await Link.open(etcd.clientAddress);
+    await using store = await openStoreAt([link.address]);
+    const { revision: startRevision } = await apply(direct.engine, put("kept", "1"));
+    const watch = store.engine.watch({ ...ALL, startRevision });
+    const messages = watch[Symbol.asyncIterator]();
+    await messages.next();
+    await link.close();
+    await direct.engine.compact(startRevision, { physical: true });
+    const { revision } = await apply(direct.engine, put("kept", "2"));
+    await link.reopen();
+    expect((await messages.next()).value).toMatchObject({ kind: "events", revision });
+    watch.close();
+  });
+
+  it("watch: made at an endpoint that fell silent stands at the next one, before calls that wait for it are refused", async () => {
+    await using link = await Link.open(etcd.clientAddress);
+    await using store = await openStoreAt([link.address, etcd.clientAddress]);
+    link.holdAnswers();
+    const live = told(store.engine.watch(ALL));
+    await store.engine.range(one("any"));
+    await apply(store.engine, put("after", "1"), put(LAST, ""));
+    expect((await live).map((line) => line.split("=")[0])).toEqual(["put after"]);
   });
 
   it("watch: a slow reader makes etcd wait, and holds up no other", async () => {

@@ -55,6 +55,25 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     expect(await version("once")).toBe(1);
   });
 
+  it("txn: too large for gRPC is refused for good, and says nothing against the endpoint", async () => {
+    await using store = await openStoreAt([etcd.clientAddress]);
+    expect(await refusal(apply(store.engine, put("large", "x".repeat(3 * 1024 * 1024))))).toBe("tooLarge");
+    expect(store.engine.endpoints?.()).toEqual([{ name: etcd.clientAddress, inUse: true }]);
+  });
+
+  it("txn: of which nothing was sent because an endpoint's name is unknown goes to the next one, once", async () => {
+    await using link = await Link.open(etcd.clientAddress);
+    await using store = await openStoreAt([link.address, "muster-test.invalid:2379", etcd.clientAddress]);
+    link.holdAnswers();
+    const lost = refusal(apply(store.engine, put("turn", "1")));
+    await until(async () => ((await version("turn")) === 1 ? true : undefined), { timeoutMs: 4_000, what: "the put" });
+    link.cut();
+    expect(await lost).toBe("outcomeUnknown");
+    expect(store.engine.endpoints?.()[1]).toMatchObject({ inUse: true });
+    await apply(store.engine, put("named", "1"));
+    expect(await version("named")).toBe(1);
+  });
+
   it("txn: while no endpoint can be reached is storeUnavailable, was not applied, and works again afterwards", async () => {
     await using link = await Link.open(etcd.clientAddress);
     await using store = await openStoreAt([link.address]);

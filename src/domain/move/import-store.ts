@@ -270,7 +270,7 @@ function tooLarge(puts: readonly PutRequest[], cause: unknown): MusterError {
 function takenLease(id: LeaseId, cause: unknown): MusterError {
   return new MusterError(
     "configInvalid",
-    `Import into another etcd, or end the lease "${id}" in this one: the export has a lease of the same ID`,
+    `Import into another etcd, or end the lease ${id.toString(16)} (etcdctl lease revoke) in this one: the export has a lease of the same ID`,
     { cause },
   );
 }

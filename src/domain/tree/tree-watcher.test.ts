@@ -166,6 +166,21 @@ describe("TreeWatcher", () => {
     });
   });
 
+  it("counts the revision that the engine is compacted to as forgotten: of that one deletes may be gone", async () => {
+    const first = breakable();
+    planned = [() => first.watch];
+    const watching = await start();
+    const before = watching.isUntouched(parsePath("/k"), { after: 1, until: 1 });
+    const compacted = await put("/k");
+    const old = await watching.watch({ path: parsePath("/k"), recursive: false, waitIndex: compacted });
+    const ended = expect(old[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: "eventIndexCleared" });
+    await compactTo(compacted);
+    first.break(gone(compacted));
+    await ended;
+    expect(gaps).toBe(1);
+    expect([before, watching.isUntouched(parsePath("/k"), { after: 1, until: compacted })]).toEqual([true, false]);
+  });
+
   it("goes on behind a later compaction where the first one is overtaken by it", async () => {
     const first = breakable();
     const second = breakable();

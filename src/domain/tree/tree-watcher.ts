@@ -182,9 +182,13 @@ async function recentRevision(engine: Engine): Promise<Revision> {
   return (await oldestKept(engine, first)) ?? 0;
 }
 
-/** Whether the engine has its history from a revision on: a remote one is sure of it only when it is asked. */
+/**
+ * Whether the engine has its history from a revision on: a remote one is sure of it only when it is asked. Of the revision
+ * that it is compacted to an older etcd has the puts, but not the deletes: so the one before must be there, too.
+ */
 async function isKept(engine: Engine, revision: Revision): Promise<boolean> {
-  return (await oldestKept(engine, revision)) === revision;
+  const oldest = engine.endpoints === undefined ? revision : Math.max(revision - 1, 1);
+  return (await oldestKept(engine, oldest)) === oldest;
 }
 
 /** The first revision from this one on of which the engine has the history; undefined where it does not say. */

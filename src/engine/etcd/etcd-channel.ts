@@ -38,6 +38,9 @@ export class EtcdChannel {
   #current = 0;
   /** When attempts began to fail, none having succeeded since, and when the last one did. */
   #trouble: { readonly since: number; readonly last: number } | undefined;
+  /** The endpoint that answered last, and whether it was told that none did. */
+  #served: EtcdEndpoint | undefined;
+  #isReported = false;
   #closed = false;
 
   constructor(options: EtcdStoreOptions) {
@@ -91,16 +94,15 @@ export class EtcdChannel {
   }
 
   list(): readonly StoreEndpoint[] {
-    return this.#endpoints.map(({ name, problem }, place) => ({
-      name,
-      inUse: place === this.#current,
-      ...(problem === undefined ? {} : { problem }),
-    }));
+    return this.#endpoints.map((endpoint, place) => {
+      const problem = endpoint.look();
+      return { name: endpoint.name, inUse: place === this.#current, ...(problem === undefined ? {} : { problem }) };
+    });
   }
 
   /** Says that the endpoint did not serve: if it is the one in use, it is the next one's turn. */
   failed(endpoint: EtcdEndpoint, error: MusterError): void {
-    endpoint.problem = error.message;
+    endpoint.failed(error.message);
     if (this.#closed || this.#inUse() !== endpoint) {
       return;
     }
@@ -125,12 +127,15 @@ export class EtcdChannel {
 
   async #call<Response>({ repeats }: Pick<Attempts, "repeats">, send: Send<Response>): Promise<Response> {
     const attempts = { end: this.#clock.monotonic() + this.#deadlineMs(), repeats };
+    let reason: Failure | undefined;
     for (let attempt = 1, renewals = 0; ; attempt++) {
       const outcome = await this.#try(attempts, send);
       if ("response" in outcome) {
         return outcome.response;
       }
       const { failure } = outcome;
+      // That the time was over says less than what took it.
+      reason = reason !== undefined && failure.error.cause instanceof NotSent ? reason : failure;
       const isLast = this.#left(attempts) <= 0;
       if (failure.kind === "answer") {
         throw failure.error;
@@ -142,7 +147,7 @@ export class EtcdChannel {
         throw new MusterError("closed", "Open the engine again: it was closed", { cause: failure.error });
       }
       if (isLast || (failure.kind === "token" && ++renewals === TOKEN_ATTEMPTS)) {
-        throw this.#givenUp(failure);
+        throw this.#givenUp(reason);
       }
       if (failure.kind !== "token" && attempt % this.#endpoints.length === 0) {
         await sleep(Math.min(STORE_RETRY_MS, this.#left(attempts)));
@@ -166,8 +171,7 @@ export class EtcdChannel {
       }
       isSent = true;
       const response = await send(endpoint, { token, timeoutMs });
-      endpoint.problem = undefined;
-      this.#trouble = undefined;
+      this.#answered(endpoint);
       return { response };
     } catch (error) {
       const failure = failureOf(error);
@@ -196,6 +200,21 @@ export class EtcdChannel {
     return Math.max(STORE_DEADLINE_MS - spentMs, STORE_TROUBLED_DEADLINE_MS);
   }
 
+  #answered(endpoint: EtcdEndpoint): void {
+    endpoint.worked();
+    this.#trouble = undefined;
+    if (this.#served === endpoint && !this.#isReported) {
+      return;
+    }
+    if (this.#isReported) {
+      this.#log.info({ endpoint: endpoint.name }, "etcd serves again");
+    } else if (this.#served !== undefined) {
+      this.#log.info({ endpoint: endpoint.name, before: this.#served.name }, "another endpoint of etcd is in use");
+    }
+    this.#served = endpoint;
+    this.#isReported = false;
+  }
+
   #inUse(): EtcdEndpoint {
     const endpoint = this.#endpoints[this.#current];
     if (endpoint === undefined) {
@@ -215,6 +234,11 @@ export class EtcdChannel {
 
   #givenUp({ error }: Failure): MusterError {
     const names = this.#endpoints.map(({ name }) => name).join(", ");
-    return unavailable(`Look after etcd (${names}): it does not serve (${error.message})`, error);
+    const givenUp = unavailable(`Look after etcd (${names}): it does not serve (${error.message})`, error);
+    if (!this.#isReported && this.#served !== undefined) {
+      this.#isReported = true;
+      this.#log.warn({ err: givenUp }, "etcd does not serve");
+    }
+    return givenUp;
   }
 }

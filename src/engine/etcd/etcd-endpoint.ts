@@ -27,6 +27,9 @@ const UNLIMITED = -1;
 /** What a server that has only an address is called in a TLS handshake. */
 const NAMELESS = "etcd";
 
+/** A connection that stood so long has answered a ping. */
+const PINGED_MS = STORE_PING_MS + STORE_ATTEMPT_MS;
+
 /** How a call is made. */
 export interface CallContext {
   /** etcd's token for the user, where there is one. */
@@ -38,8 +41,8 @@ export interface CallContext {
 /** One member of the etcd cluster, with a connection of its own that comes back by itself. */
 export class EtcdEndpoint {
   readonly name: string;
-  /** Why the last call failed; undefined where it did not. */
-  problem: string | undefined;
+  /** Why the last call failed, and when (ms since 1970); undefined where it did not. */
+  #problem: { readonly reason: string; readonly at: number } | undefined;
   readonly #client: Client;
   /** Calls that wait for their answer. */
   readonly #calls = new Set<{ cancel(): void }>();
@@ -47,6 +50,29 @@ export class EtcdEndpoint {
   constructor(name: string, tls: EtcdStoreOptions["tls"]) {
     this.name = name;
     this.#client = new Client(name, channelCredentials(name, tls), channelOptions(name, tls));
+  }
+
+  /** A call was answered. */
+  worked(): void {
+    this.#problem = undefined;
+  }
+
+  /** A call failed. */
+  failed(reason: string): void {
+    this.#problem = { reason, at: Date.now() };
+  }
+
+  /**
+   * What is wrong with it, as far as that can be told without a call: one that is not in use is connected to all the
+   * same. What failed of old counts no more where there is a connection that answers pings.
+   */
+  look(): string | undefined {
+    const state = this.#client.getChannel().getConnectivityState(true);
+    if (state === connectivityState.READY && Date.now() - (this.#problem?.at ?? 0) > PINGED_MS) {
+      this.#problem = undefined;
+    }
+    const isLost = state === connectivityState.TRANSIENT_FAILURE;
+    return this.#problem?.reason ?? (isLost ? `there is no connection to ${this.name}` : undefined);
   }
 
   /**

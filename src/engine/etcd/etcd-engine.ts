@@ -21,6 +21,7 @@ import { unavailable } from "./etcd-errors.ts";
 import { EtcdLeases } from "./etcd-leases.ts";
 import { COMPACT, RANGE, STATUS, TXN } from "./etcd-methods.ts";
 import type { EtcdStoreOptions } from "./etcd-options.ts";
+import { pagedRange } from "./etcd-paged-range.ts";
 import { EtcdPulse } from "./etcd-pulse.ts";
 import { wireRange, wireTxn } from "./etcd-requests.ts";
 import { keyValue, rangeResult, txnResult } from "./etcd-results.ts";
@@ -96,8 +97,10 @@ class EtcdEngine implements Engine {
   range(request: RangeRequest): Promise<RangeResult> {
     return this.#call(async () => {
       checkRange(request);
-      const response = await this.#channel.read(RANGE, wireRange(this.#space, request)).catch(this.#explained);
-      return rangeResult(this.#space, response);
+      return pagedRange(request, async (page) => {
+        const response = await this.#channel.read(RANGE, wireRange(this.#space, page)).catch(this.#explained);
+        return rangeResult(this.#space, response);
+      });
     });
   }
 

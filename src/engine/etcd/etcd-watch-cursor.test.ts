@@ -47,3 +47,20 @@ test("cursor: passes nothing on from before its place", () => {
   cursor.advance(2);
   expect(cursor.next).toBe(5);
 });
+
+test("cursor: a first connection begins where it was asked to, each later one a revision earlier, and tells no more", () => {
+  const cursor = new EtcdWatchCursor(3);
+  expect(cursor.start).toBe(3);
+  cursor.begun();
+  expect(cursor.start).toBe(2);
+  cursor.reconnected();
+  expect(taken(cursor, [2, 3])).toEqual([3]);
+  expect(cursor.start).toBe(3);
+});
+
+test("cursor: never begins from now on where it has a place", () => {
+  const cursor = new EtcdWatchCursor(1);
+  cursor.begun();
+  expect(cursor.start).toBe(1);
+  expect(new EtcdWatchCursor(undefined).start).toBe(0);
+});

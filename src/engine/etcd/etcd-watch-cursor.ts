@@ -29,8 +29,8 @@ export class EtcdWatchCursor {
 
   /**
    * With which revision a connection is to begin; 0: from now on. After the first one that is the last revision that was
-   * passed on, and not the next: one that is compacted to just that revision etcd serves, though before 3.4.35 and 3.5.18
-   * it takes the deletes of that revision away.
+   * passed on, and not the next: where the store is compacted to just the next one, etcd lets a watch begin there, though
+   * older ones (3.4.23 does) have taken the deletes of that revision away.
    */
   get start(): Revision {
     const next = this.#next ?? 0;

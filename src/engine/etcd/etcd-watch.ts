@@ -141,10 +141,11 @@ export class EtcdWatch implements Watch {
     // It is awaited further down, and must not count as forgotten until then.
     newest?.catch(() => undefined);
     const { endpoint, token } = await channel.forStream();
-    const isOrdered = await versions.answersProgressInOrder(endpoint);
     if (this.#queue.hasEnded) {
       return;
     }
+    // It never rejects, and an endpoint that says nothing is not waited for twice.
+    const isOrdered = versions.answersProgressInOrder(endpoint);
     const stream = new EtcdWatchStream(
       endpoint,
       token,
@@ -159,7 +160,7 @@ export class EtcdWatch implements Watch {
         if (response.created && !response.canceled) {
           await this.#begin(response, newest);
           pulse.add(beat);
-          this.#progress.connected(() => stream.askForProgress(), { isOrdered });
+          this.#progress.connected(() => stream.askForProgress(), { isOrdered: await isOrdered });
         } else {
           this.#take(response, token);
         }
