@@ -234,11 +234,10 @@ export class EtcdChannel {
 
   #givenUp({ error }: Failure): MusterError {
     const names = this.#endpoints.map(({ name }) => name).join(", ");
-    const givenUp = unavailable(`Look after etcd (${names}): it does not serve (${error.message})`, error);
     if (!this.#isReported && this.#served !== undefined) {
       this.#isReported = true;
-      this.#log.warn({ err: givenUp }, "etcd does not serve");
+      this.#log.warn({ endpoints: names, reason: error.message }, "etcd does not serve");
     }
-    return givenUp;
+    return unavailable(`Look after etcd (${names}): it does not serve (${error.message})`, error);
   }
 }

@@ -110,6 +110,13 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "details" in error && typeof error.details === "string" && "code" in error;
 }
 
+/** What broke a connection, without what grpc-js says around it. */
+const CONNECTION_ERROR = /Last error: (?:Error: )?(.+?)\.? Resolution note/;
+
 function withCode(details: string, cause: ServiceError | undefined): string {
+  const broken = CONNECTION_ERROR.exec(details)?.[1];
+  if (broken !== undefined) {
+    return `no connection: ${broken}`;
+  }
   return cause === undefined ? details : `${status[cause.code] ?? cause.code}: ${details}`;
 }
