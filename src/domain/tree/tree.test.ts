@@ -370,7 +370,8 @@ describe("Tree.get", () => {
     let read = 0;
     const counting = new Proxy(engine, {
       get: (target, name) => {
-        if (name !== "range") return Reflect.get(target, name).bind(target);
+        const member: unknown = Reflect.get(target, name);
+        if (name !== "range") return typeof member === "function" ? member.bind(target) : member;
         return async (request: Parameters<Engine["range"]>[0]) => {
           const result = await engine.range(request);
           read += result.kvs.length;
