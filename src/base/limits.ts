@@ -36,6 +36,9 @@ export const PEER_CLOCK_SETTLE_MS = 1_000;
 /** When a process asks again that waits for answers, or whose clock is off; then twice as long, up to PEER_CLOCK_INTERVAL_MS. */
 export const PEER_CLOCK_RETRY_MS = 500;
 
+/** How long a process may not know how its clock stands to its peers' before it says so. */
+export const PEER_CLOCK_UNKNOWN_NOTICE_MS = 20_000;
+
 /** How often a process asks in vain, at half PEER_CLOCK_INTERVAL_MS or more, before a peer is taken to have gone. */
 export const PEER_CLOCK_ASKS = 3;
 

@@ -4,7 +4,7 @@ import { until } from "../../test/support/until.ts";
 import { utf8 } from "../base/bytes.ts";
 import { timeOver } from "../base/clock.ts";
 import { SteadyClock } from "../base/steady-clock.ts";
-import { CLOCK_RECORDS, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
+import { CLOCK_RECORDS, clockRecordKey, readClockRecord, writeClockRecord } from "./peer-clock-record.ts";
 import { PeerClocks } from "./peer-clocks.ts";
 import type { Expiry } from "./tree/model.ts";
 import { Tree } from "./tree/tree.ts";
@@ -26,10 +26,10 @@ afterEach(async () => {
   await store.engine.close();
 });
 
-/** A machine whose clock is wrong by `wrongMs`, which may be changed, and the process on it. */
+/** A machine whose clock is wrong by `wrongMs`, where `laterMs` more have passed; both may be changed. And the process on it. */
 interface Process {
   readonly engine: RemoteEngine;
-  readonly machine: { wrongMs: number };
+  readonly machine: { wrongMs: number; laterMs: number };
   readonly clock: SteadyClock;
   readonly peers: PeerClocks;
   readonly said: string[];
@@ -40,9 +40,10 @@ function open(id: string, wrongMs = 0): Process {
   const engine = store.connect();
   const machine = {
     wrongMs,
-    now: () => Date.now() + machine.wrongMs,
-    monotonic: () => performance.now(),
-    sinceBoot: () => performance.now(),
+    laterMs: 0,
+    now: () => Date.now() + machine.wrongMs + machine.laterMs,
+    monotonic: () => performance.now() + machine.laterMs,
+    sinceBoot: () => performance.now() + machine.laterMs,
   };
   const clock = new SteadyClock({ machine, onJump: () => undefined });
   const said: string[] = [];
@@ -141,6 +142,26 @@ describe("PeerClocks", () => {
     const process = open("a");
     await becomes("trust", () => process.peers.isTrusted);
     expect(process.peers.notice).toBeUndefined();
+  });
+
+  it("says so when its peers' times do not come through the store soon enough to tell anything", async () => {
+    const alone = open("a");
+    await becomes("trust", () => alone.peers.isTrusted);
+    // Heard, but it has never seen a time of this process early enough to answer it.
+    const value = writeClockRecord({ at: Date.now(), asks: true, seen: {} });
+    const put = { kind: "put", request: { key: clockRecordKey("slow"), value } } as const;
+    await store.engine.txn({ compares: [], success: [put], failure: [] });
+    const answered = async () => {
+      const [record] = (await store.engine.range({ key: clockRecordKey("a") })).kvs;
+      return record !== undefined && "slow" in (readClockRecord(record.value)?.seen ?? {}) ? true : undefined;
+    };
+    await until(answered, { ...PATIENCE, what: "its answer" });
+    alone.machine.wrongMs = 2_000;
+    await becomes("doubt, after a jump of its clock", () => !alone.peers.isTrusted);
+    expect(alone.peers.notice).toBeUndefined();
+    alone.machine.laterMs = 25_000;
+    expect(alone.peers.notice).toMatch(/for 2\d s .* not been able to compare its clock/);
+    expect(alone.peers.isUncertain).toBe(true);
   });
 
   it("outlasts a lost connection, and old records that it hears late do not mislead it", async () => {

@@ -13,6 +13,7 @@ import {
   PEER_CLOCK_RETRY_MS,
   PEER_CLOCK_SETTLE_MS,
   PEER_CLOCK_TRIP_MS,
+  PEER_CLOCK_UNKNOWN_NOTICE_MS,
 } from "../base/limits.ts";
 import type { Engine, Watch } from "../engine/engine.ts";
 import { type Agreement, agreementOf } from "./clock-agreement.ts";
@@ -101,13 +102,21 @@ export class PeerClocks {
     return this.#unsureSince === undefined && !this.#agreement.isOff;
   }
 
-  /** What the operator should know; undefined where the clocks agree. */
+  /** What the operator should know; undefined where the clocks agree, or have begun to be compared just now. */
   get notice(): string | undefined {
+    this.#lookForJump();
     const { isOff, offMs } = this.#agreement;
-    if (!isOff) return undefined;
+    if (!isOff) return this.#unknownNotice();
     const seconds = Math.abs(offMs / 1000).toFixed(1);
     const where = offMs < 0 ? "ahead of" : "behind";
     return `Set the clocks of this machine and its peers right: this one is ${seconds} s ${where} the middle of the clocks of all Musters on the store, so nothing expires by it`;
+  }
+
+  #unknownNotice(): string | undefined {
+    if (this.#unsureSince === undefined) return undefined;
+    const unknownMs = this.#options.clock.monotonic() - this.#unsureSince;
+    if (unknownMs < PEER_CLOCK_UNKNOWN_NOTICE_MS) return undefined;
+    return `Look at how long etcd takes for a write: for ${Math.floor(unknownMs / 1000)} s this Muster has not been able to compare its clock with its peers', which has to go through the store and back within ${PEER_CLOCK_TRIP_MS} ms; until then nothing expires by it, and it refuses times to live`;
   }
 
   /** Takes the process's record out of the store, if that can be reached. May be called twice. */
