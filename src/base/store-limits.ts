@@ -6,6 +6,9 @@ export const STORE_DEADLINE_MS = 5_000;
 /** How long a call may take at least, however long the store has been failing; a client's request may need several. */
 export const STORE_TROUBLED_DEADLINE_MS = 1_000;
 
+/** With less time left than this a call to a remote store is not begun: it could only run out, and a write's outcome be unknown. */
+export const STORE_LEAST_CALL_MS = 50;
+
 /** How long one endpoint of a remote store may take to connect, or to answer a read, before the next one is asked. */
 export const STORE_ATTEMPT_MS = 2_000;
 

@@ -5,6 +5,7 @@ import type { Log } from "../../base/log.ts";
 import {
   STORE_ATTEMPT_MS,
   STORE_DEADLINE_MS,
+  STORE_LEAST_CALL_MS,
   STORE_RETRY_MS,
   STORE_TROUBLED_DEADLINE_MS,
 } from "../../base/store-limits.ts";
@@ -136,7 +137,7 @@ export class EtcdChannel {
       const { failure } = outcome;
       // That the time was over says less than what took it.
       reason = reason !== undefined && failure.error.cause instanceof NotSent ? reason : failure;
-      const isLast = this.#left(attempts) <= 0;
+      const isLast = this.#left(attempts) < STORE_LEAST_CALL_MS;
       if (failure.kind === "answer") {
         throw failure.error;
       }
@@ -166,7 +167,7 @@ export class EtcdChannel {
       await endpoint.whenConnected(this.#left(attempts));
       token = await this.#token.of(endpoint, this.#patience(attempts));
       const timeoutMs = attempts.repeats ? this.#patience(attempts) : this.#left(attempts);
-      if (timeoutMs <= 0) {
+      if (timeoutMs < STORE_LEAST_CALL_MS) {
         throw new NotSent(`${endpoint.name} took too long to connect`);
       }
       isSent = true;

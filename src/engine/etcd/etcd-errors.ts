@@ -111,12 +111,16 @@ function isServiceError(error: unknown): error is ServiceError {
 }
 
 /** What broke a connection, without what grpc-js says around it. */
-const CONNECTION_ERROR = /Last error: (?:Error: )?(.+?)\.? Resolution note/;
+const CONNECTION_ERROR = /Last error: (?:Error: )?(.+?)\s*(?:\(\d{4}-\d\d-\d\dT[^)]*\))?\.? Resolution note/s;
+
+/** What OpenSSL says broke it, among its number, library, function and place in the source; an alert is the other side's. */
+const TLS_ERROR = /:SSL routines:[^:]*:(?:(?:sslv|tlsv)\d+ )?([^:]+):/;
 
 function withCode(details: string, cause: ServiceError | undefined): string {
   const broken = CONNECTION_ERROR.exec(details)?.[1];
   if (broken !== undefined) {
-    return `no connection: ${broken}`;
+    const tls = TLS_ERROR.exec(broken)?.[1];
+    return `no connection: ${tls === undefined ? broken : `TLS: ${tls}`}`;
   }
   return cause === undefined ? details : `${status[cause.code] ?? cause.code}: ${details}`;
 }
