@@ -180,6 +180,8 @@ export class PeerClocks {
       if (!this.#times.isComplete(waited >= PEER_CLOCK_SETTLE_MS)) return;
       this.#unsureSince = undefined;
       this.#settling.end();
+      this.#retryMs = PEER_CLOCK_RETRY_MS;
+      this.#askLater();
     }
     const before = this.#agreement;
     const now = agreementOf(this.#times.differences());
