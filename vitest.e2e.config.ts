@@ -6,7 +6,9 @@ export default defineConfig({
     include: ["test/e2e/**/*.test.ts"],
     globalSetup: ["test/support/build.ts"],
     fileParallelism: false,
-    testTimeout: 180_000,
-    hookTimeout: 60_000,
+    // Far beyond what a test takes: on a busy machine clusters form slowly.
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 });

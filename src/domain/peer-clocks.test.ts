@@ -11,7 +11,7 @@ import { Tree } from "./tree/tree.ts";
 import { parsePath } from "./tree/tree-path.ts";
 
 const TEN_MINUTES = 600_000;
-const PATIENCE = { timeoutMs: 15_000 };
+const PATIENCE = { timeoutMs: 40_000 };
 
 let store: SharedStore;
 let closing: (() => Promise<void>)[];

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
+import { PATIENTLY } from "../../test/support/until.ts";
 import { NO_BYTES, prefixEnd, utf8 } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
 import { WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../base/limits.ts";
@@ -219,7 +220,7 @@ describe("WatchHub: behind", () => {
       open = resolve;
     });
     const taken = take(world.watch({ ...K, startRevision: 2 })[Symbol.asyncIterator](), 3);
-    await vi.waitFor(() => expect(world.reads).toHaveLength(1));
+    await vi.waitFor(() => expect(world.reads).toHaveLength(1), PATIENTLY);
     world.put("k");
     world.put("other");
     world.put("k");
@@ -235,7 +236,7 @@ describe("WatchHub: behind", () => {
       fail = reject;
     });
     const taken = take(world.watch({ ...K, startRevision: 2 })[Symbol.asyncIterator](), 1);
-    await vi.waitFor(() => expect(world.reads).toHaveLength(1));
+    await vi.waitFor(() => expect(world.reads).toHaveLength(1), PATIENTLY);
     world.hub.close();
     fail(new Error("the store is closed"));
     expect(await taken).toEqual([]);

@@ -59,7 +59,7 @@ async function health(url: string): Promise<unknown> {
 
 function gone(url: string, path: string): Promise<true> {
   const look = async () => ((await status(url, `/v2/keys${path}`)) === 404 ? true : undefined);
-  return until(look, { timeoutMs: 10_000, what: `${path} to go` });
+  return until(look, { timeoutMs: 40_000, what: `${path} to go` });
 }
 
 const NOTICE = (where: string) => ({ health: "true", notice: expect.stringContaining(where) });
@@ -76,7 +76,7 @@ test("compose: a clock that jumps ends nothing that is not due, and says so unti
   expect(lines.filter((line) => line.includes(" ahead of the time that Muster goes on by"))).toHaveLength(1);
   // One answer serves all who ask within a second.
   const said = async () => (JSON.stringify(await health(url)).includes("notice") ? true : undefined);
-  await until(said, { timeoutMs: 10_000, what: "the notice" });
+  await until(said, { timeoutMs: 40_000, what: "the notice" });
   expect(await health(url)).toEqual(NOTICE("31536000.0 s ahead"));
   ahead = 0;
   for (const path of ["/lock", "/after"]) expect(await status(url, `/v2/keys${path}`)).toBe(200);

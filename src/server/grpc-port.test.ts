@@ -261,8 +261,11 @@ describe("Listener: with TLS", () => {
     expect(Buffer.concat(chunks).toString()).toBe(`GET /one https 127.0.0.1 ${host} `);
   });
 
-  test("Listener: a client that speaks in clear to a port with TLS is let go", async () => {
+  test("Listener: a request in clear to a port with TLS is told to come by TLS, other bytes are let go", async () => {
     running = await startTestService({ publicFaces: [echo], config: { tls } });
-    expect(await rawHttp(running.publicUrl, GET).closed).toBe("");
+    const told = await rawHttp(running.publicUrl, GET).closed;
+    expect(told).toMatch(/^HTTP\/1\.1 503 /);
+    expect(told).toContain("https://");
+    expect(await rawHttp(running.publicUrl, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").closed).toBe("");
   });
 });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
 import { faceOf, startTestService, type TestService, waitingFace } from "../../test/support/test-service.ts";
+import { PATIENTLY } from "../../test/support/until.ts";
 import { MusterError } from "../base/errors.ts";
 import { STOP_DEADLINE_MS } from "../base/limits.ts";
 import type { Exchange, HttpFace } from "../faces/face.ts";
@@ -109,7 +110,7 @@ describe("HttpEdge: the exchange", () => {
     const { signal } = await waiting.promise;
     expect(signal.aborted).toBe(false);
     client[Symbol.dispose]();
-    await vi.waitFor(() => expect(signal.aborted).toBe(true));
+    await vi.waitFor(() => expect(signal.aborted).toBe(true), PATIENTLY);
   });
 
   test("HttpEdge: of pipelined waits none goes on when the client has gone", async () => {
@@ -121,9 +122,9 @@ describe("HttpEdge: the exchange", () => {
       }),
     );
     const client = rawHttp(publicUrl, "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50));
-    await vi.waitFor(() => expect(signals.length).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(signals.length).toBeGreaterThan(0), PATIENTLY);
     client[Symbol.dispose]();
-    await vi.waitFor(() => expect(signals.filter((signal) => !signal.aborted)).toEqual([]));
+    await vi.waitFor(() => expect(signals.filter((signal) => !signal.aborted)).toEqual([]), PATIENTLY);
   });
 
   test("HttpEdge: the signal does not abort once the answer is through", async () => {
@@ -228,7 +229,7 @@ describe("HttpEdge: faces and their errors", () => {
   test("HttpEdge: requests are logged at debug, without whole tokens", async () => {
     const { publicUrl, log } = await serve(mirror);
     await (await fetch(`${publicUrl}/${TOKEN}/abc?wait=true`)).text();
-    await vi.waitFor(() => expect(log()).toContain('"path":"/6d1c2e9f0a3b…/abc"'));
+    await vi.waitFor(() => expect(log()).toContain('"path":"/6d1c2e9f0a3b…/abc"'), PATIENTLY);
     expect(log()).toContain('"status":200');
     expect(log()).not.toContain(TOKEN);
   });

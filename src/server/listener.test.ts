@@ -5,6 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
+import { PATIENTLY } from "../../test/support/until.ts";
 import { isMusterError, type MusterError } from "../base/errors.ts";
 import { KEEP_ALIVE_MS } from "../base/limits.ts";
 import { silentLog } from "../base/log.ts";
@@ -94,7 +95,7 @@ describe("Listener: limits", () => {
     await vi.waitFor(async () => {
       using again = rawHttp(url, GET);
       await again.received(/^HTTP\/1\.1 200 [\s\S]*ok$/);
-    });
+    }, PATIENTLY);
   });
 });
 

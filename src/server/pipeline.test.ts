@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type RawConnection, rawHttp } from "../../test/support/raw-http.ts";
+import { PATIENTLY } from "../../test/support/until.ts";
 import { MAX_PIPELINED_REQUESTS } from "../base/limits.ts";
 import { Pipeline } from "./pipeline.ts";
 
@@ -41,7 +42,7 @@ async function serveByHand(patienceMs?: number) {
 }
 
 async function told(connection: RawConnection, begun: readonly string[], count: number): Promise<void> {
-  await vi.waitFor(() => expect(begun).toHaveLength(count));
+  await vi.waitFor(() => expect(begun).toHaveLength(count), PATIENTLY);
   expect(await Promise.race([connection.closed, "open"])).toBe("open");
 }
 

@@ -7,7 +7,9 @@ import { expandTemplate } from "./template.ts";
 import { type AwaitStep, DEFAULT_WITHIN_MS, type RequestStep, type Step } from "./transcript.ts";
 
 /** How long a long poll that is left waiting may take to show its headers, by which it is known to stand. */
-const POLL_STANDS_MS = 300;
+const POLL_STANDS_MS = 10_000;
+/** What comes of a long poll is waited for so long, whatever the transcript says: it was recorded on an idle machine. */
+const ANSWER_MS = 5_000;
 /** After the events that were expected, so long for ones too many. */
 const SURPLUS_EVENTS_MS = 80;
 /** Requests under way at a time for a step with `repeat`. */
@@ -72,27 +74,22 @@ async function awaitPoll(step: AwaitStep, run: CaseRun): Promise<Answer> {
   run.polls.delete(step.await);
   const answer = await (step.events === undefined
     ? readPoll(poll, step, run.scope)
-    : readStream(poll, step.events, step.within ?? DEFAULT_WITHIN_MS));
+    : readStream(poll, step, step.events));
   poll.abort("its answer has been taken");
   run.scope.answers.set(step.await, answer);
   return answer;
 }
 
 async function readPoll(poll: RawExchange, step: AwaitStep, scope: CaseScope): Promise<Answer> {
-  await Promise.race([poll.whenFinished, sleep(step.within ?? DEFAULT_WITHIN_MS)]);
+  const withinMs = step.within ?? DEFAULT_WITHIN_MS;
+  await Promise.race([poll.whenFinished, sleep(step.response.pending === true ? withinMs : ANSWER_MS)]);
   return poll.finished ? readAnswer(poll, scope) : { kind: "pending" };
 }
 
-async function readStream(stream: RawExchange, events: number, within: number): Promise<Answer> {
-  const enough = new Promise<void>((resolve) => {
-    stream.onData = () => {
-      if (parseJsonStream(stream.text).length >= events) {
-        resolve();
-      }
-    };
-    stream.onData();
-  });
-  await Promise.race([enough, stream.whenFinished, sleep(within)]);
+async function readStream(stream: RawExchange, step: AwaitStep, events: number): Promise<Answer> {
+  const { events: recorded } = step.response;
+  await haveCome(stream, Array.isArray(recorded) ? recorded.length : 0, ANSWER_MS);
+  await haveCome(stream, events, step.within ?? DEFAULT_WITHIN_MS);
   await sleep(SURPLUS_EVENTS_MS);
   return {
     kind: "stream",
@@ -102,6 +99,19 @@ async function readStream(stream: RawExchange, events: number, within: number): 
     ended: stream.finished,
     receivedAt: Date.now(),
   };
+}
+
+/** Waits until a stream has told so many events, is over, or the time is. */
+async function haveCome(stream: RawExchange, events: number, withinMs: number): Promise<void> {
+  const enough = new Promise<void>((resolve) => {
+    stream.onData = () => {
+      if (parseJsonStream(stream.text).length >= events) {
+        resolve();
+      }
+    };
+    stream.onData();
+  });
+  await Promise.race([enough, stream.whenFinished, sleep(withinMs)]);
 }
 
 async function request(step: RequestStep, run: CaseRun): Promise<Answer> {

@@ -214,7 +214,7 @@ async function playOn(address: string, { play }: Scenario): Promise<Found> {
 }
 
 function compareWith(binaries: EtcdBinaries, isNewest: boolean): void {
-  test(`etcd ${binaries.version}`, { timeout: 60_000 }, async () => {
+  test(`etcd ${binaries.version}`, { timeout: 180_000 }, async () => {
     await using muster = await startMusterV3();
     await using etcd = await startEtcd(binaries);
     const differences: unknown[] = [];

@@ -13,8 +13,8 @@ const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 60);
 /** Set it to what a failure printed, to see it again. */
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
 /** A program that takes longer waits for what does not come. */
-const PROGRAM_TIMEOUT_MS = 10_000;
-const ALL_TIMEOUT_MS = 30_000 + PROGRAMS * 1_000;
+const PROGRAM_TIMEOUT_MS = 60_000;
+const ALL_TIMEOUT_MS = 120_000 + PROGRAMS * 3_000;
 const OPTIONS = { restarts: false, asEtcd: false } as const;
 const SENTINEL = "the last key";
 

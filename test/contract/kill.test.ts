@@ -14,7 +14,7 @@ import { Acknowledged, Follower } from "./follower.ts";
 const KILLS = Number(process.env.MUSTER_TEST_KILLS ?? 50);
 /** Brings back the times of the kills; what was under way at each is the machine's to choose. */
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-const TIMEOUT_MS = 20_000 + KILLS * 2_000;
+const TIMEOUT_MS = 60_000 + KILLS * 5_000;
 /** A process is killed so long after it was started (before it is open, even), or after it opened. */
 const LONGEST_LOAD_MS = 250;
 /** Every so many rounds the process gets as far as a compaction, however slow the machine is. */
@@ -34,13 +34,15 @@ const kills = fc.sample(
   { seed: SEED, numRuns: KILLS },
 );
 
-/** Every so many rounds the process defragments all the time. */
+/** Every so many rounds the process defragments all the time, and in every other one of them it has done so once. */
 const DEFRAGMENTS_EVERY = 3;
+const DEFRAGMENTED_EVERY = 2 * DEFRAGMENTS_EVERY;
 
 /** What a process has told before the time runs: that it compacted now and then, where it has something to compact. */
 function lineBefore(round: number, acknowledged: Acknowledged): RegExp {
   const compacts = acknowledged.seen > 1 && round % COMPACTED_EVERY === 0;
-  return compacts ? /^(compacted|failed) .*\n/m : /^(open|failed) .*\n/m;
+  if (compacts) return /^(compacted|failed) .*\n/m;
+  return round % DEFRAGMENTED_EVERY === 1 ? /^(defragmented|failed .*)\n/m : /^(open|failed) .*\n/m;
 }
 
 async function runUntilKilled(parameters: readonly string[], { afterOpen, ms }: Kill, line: RegExp): Promise<string> {

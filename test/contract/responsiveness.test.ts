@@ -15,7 +15,7 @@ import { ALL, apply, del, from, get, prefix, put, txn } from "./requests.ts";
 const KEYS = Number(process.env.MUSTER_TEST_KEYS ?? 200_000);
 /** What the event loop may be held at a time: beyond, somebody who asks for little waits too long. */
 const LONGEST_HOLD_MS = 200;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 const LEASE = 7n;
 const PER_TXN = 128;
 const AT_ONCE = 8;

@@ -7,7 +7,7 @@ import { V3Client } from "../support/v3-client.ts";
 const KEYS = Number(process.env.MUSTER_TEST_KEYS ?? 100_000);
 const PER_TXN = 128;
 const AT_ONCE = 8;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 const ALL = { key: Buffer.of(0), range_end: Buffer.of(0) };
 

@@ -24,7 +24,7 @@ const AT_ONCE = 8;
 const SLOW_CLIENTS = 10;
 /** What the server may take for a watch whose client does not read: a response that it sends, and another in its turn. */
 const MOST_TAKEN_BYTES = 4 * 1024 * 1024;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 /** Watches served from a store in this process, and what they take. */
 interface Counted extends AsyncDisposable {

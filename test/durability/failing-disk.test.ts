@@ -8,8 +8,8 @@ import { V3Client } from "../support/v3-client.ts";
 import { describeWithStrace, type Strace } from "../support/with-strace.ts";
 import { Ledger, ServedMuster } from "./served-muster.ts";
 
-const RECOVERY_TIMEOUT_MS = 10_000;
-const TIMEOUT_MS = 60_000;
+const RECOVERY_TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 const ROUNDS = 12;
 /** gRPC's. */
 const UNAVAILABLE = 14;

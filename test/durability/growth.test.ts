@@ -22,7 +22,7 @@ const STEPS = 32;
 const READ_PAUSE_MS = 100;
 const WATCH_PAUSE_MS = 50;
 const MOST_TIMES_LIVE = 3;
-const TIMEOUT_MS = 180_000 + SECONDS * 1000;
+const TIMEOUT_MS = 600_000 + SECONDS * 1000;
 const HOLDER = fileURLToPath(new URL("hold-snapshot.mjs", import.meta.url));
 
 interface Load {

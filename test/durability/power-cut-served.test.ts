@@ -13,7 +13,7 @@ const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
 const ROUNDS = 12;
 /** Each needs a start of the service. */
 const CUTS = 6;
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 240_000;
 
 /** An answer that says that something was written, as it goes out. */
 function isAcknowledgement({ half, call }: Moment): boolean {

@@ -18,7 +18,7 @@ const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
 const CUTS_AFTER_FAILURES = Math.ceil(CUTS / 4);
 /** Cuts of one recording: a longer test makes more of them. */
 const CUTS_PER_RECORDING = 250;
-const TIMEOUT_MS = 60_000 + CUTS * 500;
+const TIMEOUT_MS = 240_000 + CUTS * 1_000;
 /** Transactions of each process: the first starts on nothing, each other finds what the one before had not synced. */
 const LIVES = [200, 60, 60];
 /** What each process tells first, and what the power is cut at in any case. */

@@ -14,7 +14,7 @@ import { FILE_CALLS, MAPPED, TracedFiles } from "./traced-files.ts";
 
 const child = fileURLToPath(new URL("../contract/lmdb-child.mjs", import.meta.url));
 const noSync = fileURLToPath(new URL("no-sync.mjs", import.meta.url));
-const RUN_TIMEOUT_MS = 60_000;
+const RUN_TIMEOUT_MS = 180_000;
 /** Where the store is, below the modelled directory: its own name and the one above must be durable too. */
 export const DISK = join("disk", "data");
 const WRITES = new Set(["pwrite64", "writev", "ftruncate"]);

@@ -4,7 +4,9 @@ import { expect } from "vitest";
 import { type ProcessOptions, type RunningProcess, startProcess } from "../support/processes.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
+/** A request without an answer for so long is an error. */
+const ANSWER_TIMEOUT_MS = 30_000;
 
 export interface ServeOptions extends ProcessOptions {
   readonly directory: string;
@@ -77,7 +79,7 @@ function launch({ directory, by = [], ...options }: ServeOptions): Promise<Runni
 }
 
 async function request(url: string, init: RequestInit = {}): Promise<Answer> {
-  const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) });
+  const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
   return { status: answer.status, text: await answer.text() };
 }
 

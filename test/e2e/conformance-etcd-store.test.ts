@@ -12,7 +12,7 @@ import { startMusterOverEtcd } from "../support/muster-over-etcd.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 
-const PLAYING_TIMEOUT_MS = 150_000;
+const PLAYING_TIMEOUT_MS = 400_000;
 
 /**
  * Musters that share a store write their time into it, about once a minute, and each write moves the index: what fell on

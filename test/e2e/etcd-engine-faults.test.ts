@@ -11,7 +11,7 @@ import { openStoreAt } from "../support/with-etcd-store.ts";
 
 const binaries = await etcdBinaries();
 const WORKERS = 6;
-const BACK_MS = 30_000;
+const BACK_MS = 60_000;
 const LAST = "last";
 
 /** What writers were told of each of their writes, by the value that they wrote. */

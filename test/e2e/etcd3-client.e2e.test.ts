@@ -6,7 +6,7 @@ import { startMusterOverEtcd } from "../support/muster-over-etcd.ts";
 import { MusterProcess } from "../support/muster-process.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 interface Server extends AsyncDisposable {
   readonly clientUrl: string;
@@ -75,7 +75,7 @@ function define(start: () => Promise<Server>): void {
     expect(await lease.keepaliveOnce()).toMatchObject({ TTL: "10" });
     await lease.revoke();
     expect(await etcd.get("leased").string()).toBeNull();
-    const short = etcd.lease(2, { autoKeepAlive: false });
+    const short = etcd.lease(4, { autoKeepAlive: false });
     await short.put("short").value("x");
     short.release();
     await expect.poll(() => etcd.get("short").string(), { timeout: WAIT_MS }).toBeNull();

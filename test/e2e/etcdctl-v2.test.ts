@@ -5,7 +5,7 @@ import { MusterProcess } from "../support/muster-process.ts";
 import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 
 /** Tells of the change that exec-watch tells of, with its index where `named` finds it. */
 const TELL = [
@@ -91,7 +91,7 @@ const STEPS: readonly Step[] = [
   { run: ["exec-watch", "--recursive", "/exec", ...TELL], meanwhile: ["set", "/exec", "x"], until: /Index/ },
   { run: ["exec-watch", "--recursive", "/exec", ...TELL], meanwhile: ["rm", "/exec"], until: /Index/ },
   { run: ["exec-watch", "-r", "/", ...TELL], meanwhile: ["mk", "--in-order", "/exec/q", "x"], until: /Index/ },
-  { run: ["watch", "/soon"], meanwhile: ["mk", "--ttl", "5", "/soon", "x"] },
+  { run: ["watch", "/soon"], meanwhile: ["mk", "--ttl", "10", "/soon", "x"] },
   { run: ["watch", "/soon"], meanwhile: ["ls", "/soon"] },
   ...lines("get /soon", "get", "set", "set /onlykey", "mk", "rm", "ls --nonsense /", "nosuchcommand"),
 ];

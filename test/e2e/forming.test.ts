@@ -4,7 +4,7 @@ import { registeredMembers } from "../support/registered.ts";
 import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 
 /** All serve, a value that was put on one is read on every other, and the members are those that registered. */
 async function expectOneCluster(cluster: EtcdCluster, discovery: string): Promise<void> {

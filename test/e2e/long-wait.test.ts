@@ -6,11 +6,11 @@ import { Scenario } from "../support/scenario.ts";
 import { until } from "../support/until.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 const OTHER_WRITES = 100_000;
-const COMPACTION_TIMEOUT_MS = 30_000;
+const COMPACTION_TIMEOUT_MS = 120_000;
 /** Disks that take long to sync need most of it for the writes. */
-const TIMEOUT_MS = 600_000;
+const TIMEOUT_MS = 900_000;
 
 /** Keeps but one second of history; Muster looks all the time whether there is some to forget. */
 const compactsOften = { flags: ["--auto-compaction-retention", "1s", "--auto-compaction-revisions", "0"] };

@@ -4,7 +4,7 @@ import { Scenario } from "../support/scenario.ts";
 import { until } from "../support/until.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 const SIZE = 3;
 
 /** Waits until so many have registered, over Muster's death. */

@@ -14,7 +14,7 @@ import { describeWithEtcd } from "../support/with-etcd.ts";
 
 const TOKENS = 100;
 const MUSTERS = 3;
-const FORMING_MS = 90_000;
+const FORMING_MS = 200_000;
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
 
 await describeWithEtcd("several Musters over one etcd", (binaries) => {

@@ -20,8 +20,8 @@ import { until } from "../support/until.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 
-const FORMING_TIMEOUT_MS = 90_000;
-const BOOTING_TIMEOUT_MS = 30_000;
+const FORMING_TIMEOUT_MS = 150_000;
+const BOOTING_TIMEOUT_MS = 60_000;
 const MANY_REVISIONS = 3_000;
 const REMOTE_FLAGS = { whole: [], shared: ["--store-prefix", "/muster/"] } as const;
 

@@ -4,8 +4,8 @@ import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
 /** etcd waits up to 2, 4, 8, … s between its attempts to reach a discovery service that was gone. */
-const FORMING_TIMEOUT_MS = 90_000;
-const BOOTING_TIMEOUT_MS = 30_000;
+const FORMING_TIMEOUT_MS = 150_000;
+const BOOTING_TIMEOUT_MS = 60_000;
 
 await describeWithEtcd("Muster goes away", (binaries) => {
   test("killed and started again while two of three nodes wait: all three form when the third comes", async () => {

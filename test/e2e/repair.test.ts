@@ -3,7 +3,7 @@ import { memberUrl, putForm, registeredMembers } from "../support/registered.ts"
 import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 
 async function expectGone(url: string): Promise<void> {
   const answer = await fetch(url);

@@ -4,16 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { STOP_DEADLINE_MS } from "../../src/base/limits.ts";
 import { type RunningProcess, startProcess } from "../support/processes.ts";
 import { rawHttp } from "../support/raw-http.ts";
 import { refuseHolds, WATCHDOG } from "../support/watchdog.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
 const ANY_PORTS = ["--listen", "127.0.0.1:0", "--client-listen", "127.0.0.1:0"];
-
-/** A busy machine may be late; a process that waits for a request that never ends would never end itself. */
-const STOPPED_MS = 2 * STOP_DEADLINE_MS;
 
 let directory = "";
 let started: RunningProcess[] = [];
@@ -44,7 +40,6 @@ interface Ready {
 async function ready(child: RunningProcess): Promise<Ready> {
   const [, publicUrl = "", clientUrl = ""] = await child.waitForOutput(
     /public listener .* (http:\S+)\n.*client listener .* (http:\S+)\n[\s\S]*Ctrl-C stops Muster/,
-    20_000,
   );
   return { publicUrl, clientUrl };
 }
@@ -165,12 +160,11 @@ describe("muster serve: stopping", () => {
       await using child = await muster(["serve", ...ANY_PORTS]);
       const { clientUrl } = await ready(child);
       const wait = rawHttp(clientUrl, "GET /v2/keys/x?wait=true HTTP/1.1\r\nHost: localhost\r\n\r\n");
-      // Answered behind the wait on the same store: when this is done, the wait has been asked.
-      await fetch(`${clientUrl}/v2/keys/y`, { method: "PUT", body: new URLSearchParams({ value: "1" }) });
-      const start = performance.now();
+      // Its headers come when it waits.
+      await wait.received(/^HTTP\/1\.1 200 [\s\S]*\r\n\r\n/);
       child.kill(signal);
+      // Where it is held until its deadline it ends with 1.
       expect(await child.ended).toEqual({ code: 0, signal: null });
-      expect(performance.now() - start, "before those are cut who do not end").toBeLessThan(STOP_DEADLINE_MS);
       await wait.closed;
     },
   );
@@ -178,10 +172,9 @@ describe("muster serve: stopping", () => {
   test("muster serve: a request that never ends does not hold it for ever", async () => {
     await using child = await muster(["serve", ...ANY_PORTS]);
     using _stuck = await stuckRequest(child);
-    const start = performance.now();
+    // It ends with 1 where it is held until its deadline, and never where it has none.
     child.kill("SIGTERM");
     expect(await child.ended).toEqual({ code: 0, signal: null });
-    expect(performance.now() - start).toBeLessThan(STOPPED_MS);
   });
 
   test("muster serve: a second signal ends it at once", async () => {
@@ -191,10 +184,9 @@ describe("muster serve: stopping", () => {
     await child.waitForOutput(/stopping/);
     // The first signal's echo, as npm sends it, is not taken for a second one; this is well after it.
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const start = performance.now();
     child.kill("SIGTERM");
+    // The first would have ended it with 0.
     expect(await child.ended).toEqual({ code: 143, signal: null });
-    expect(performance.now() - start, "before the first would have").toBeLessThan(STOP_DEADLINE_MS);
   });
 });
 

@@ -7,11 +7,11 @@ import { registeredMembers } from "../support/registered.ts";
 import { Scenario } from "../support/scenario.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 
-const FORMING_TIMEOUT_MS = 90_000;
-const BOOTING_TIMEOUT_MS = 30_000;
+const FORMING_TIMEOUT_MS = 150_000;
+const BOOTING_TIMEOUT_MS = 60_000;
 const OTHER_WRITES = 100_000;
 /** Each is synced: on a slow disk they take a while. */
-const MANY_WRITES_TIMEOUT_MS = 400_000;
+const MANY_WRITES_TIMEOUT_MS = 900_000;
 const WAITS = /waiting for peers from discovery service.*"found-peers":2/;
 
 /** All serve, a value that was put on one is read on every other, and the members are those that registered. */

@@ -5,7 +5,7 @@ import { Scenario } from "../support/scenario.ts";
 import { until } from "../support/until.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 
 /** Starts so many nodes, one after the other, and waits until the last one waits; they are not supervised: who dies stays dead. */
 async function startWaiting(scenario: Scenario, names: readonly string[], discovery: string) {
@@ -52,7 +52,7 @@ await describeWithEtcd("nodes that wait survive what happens at their token", (b
 
   test.for([
     ["is deleted", {}],
-    ["runs out of time", { ttl: "5" }],
+    ["runs out of time", { ttl: "15" }],
   ] as const)("a stale member %s that they have counted", async ([how, ttl]) => {
     await using scenario = await Scenario.start(binaries);
     const discovery = await scenario.muster.newToken(4);

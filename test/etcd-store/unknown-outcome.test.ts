@@ -30,7 +30,7 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     await using store = await openStoreAt([link.address, etcd.clientAddress]);
     link.holdAnswers();
     const written = refusal(apply(store.engine, put("lost", "1")));
-    await until(async () => ((await version("lost")) === 1 ? true : undefined), { timeoutMs: 4_000, what: "the put" });
+    await until(async () => ((await version("lost")) === 1 ? true : undefined), { timeoutMs: 20_000, what: "the put" });
     link.cut();
     expect(await written).toBe("outcomeUnknown");
     link.heal();
@@ -66,7 +66,7 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     await using store = await openStoreAt([link.address, "muster-test.invalid:2379", etcd.clientAddress]);
     link.holdAnswers();
     const lost = refusal(apply(store.engine, put("turn", "1")));
-    await until(async () => ((await version("turn")) === 1 ? true : undefined), { timeoutMs: 4_000, what: "the put" });
+    await until(async () => ((await version("turn")) === 1 ? true : undefined), { timeoutMs: 20_000, what: "the put" });
     link.cut();
     expect(await lost).toBe("outcomeUnknown");
     expect(store.engine.endpoints?.()[1]).toMatchObject({ inUse: true });
@@ -84,7 +84,7 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     expect(await refusal(store.engine.probe())).toBe("storeUnavailable");
     expect(await version("closed")).toBe(0);
     await link.reopen();
-    await until(() => store.engine.probe().then(() => true as const), { timeoutMs: 5_000, what: "the store" });
+    await until(() => store.engine.probe().then(() => true as const), { timeoutMs: 30_000, what: "the store" });
     await apply(store.engine, put("closed", "2"));
     expect(await version("closed")).toBe(1);
   });
@@ -113,7 +113,7 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     link.holdAnswers();
     const calls = [refusal(apply(store.engine, put("closing", "1"))), refusal(store.engine.range(one("closing")))];
     await until(async () => ((await version("closing")) === 1 ? true : undefined), {
-      timeoutMs: 4_000,
+      timeoutMs: 20_000,
       what: "the put",
     });
     await store.engine.close();

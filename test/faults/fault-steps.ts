@@ -7,9 +7,9 @@ import type { StoreMuster } from "./store-muster.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
 
 /** A Muster that is to go on serving does so again within this, a leader's election included. */
-const SURVIVE_MS = 15_000;
+const SURVIVE_MS = 30_000;
 /** When the fault is over, all do, without a restart. */
-const RECOVER_MS = 20_000;
+const RECOVER_MS = 40_000;
 /** No answer takes longer of a Muster that runs and is reached: served or refused. */
 const ANSWER_MS = 10_000;
 /** What was lost on its way is sent again so long after a link is there again. */

@@ -19,7 +19,7 @@ const SLOT_MS = 400;
 const PAUSE_MS = 60;
 
 /** How long a cluster may take once no fault is left. */
-const FORMING_MS = 90_000;
+const FORMING_MS = 150_000;
 
 export class Load implements Disposable {
   readonly recorder = new Recorder();

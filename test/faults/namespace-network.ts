@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { type ProcessOptions, type RunningProcess, startProcess } from "../support/processes.ts";
 import { LoopbackNetwork, type Network, type Place } from "./place.ts";
 
@@ -59,8 +60,8 @@ export class NamespaceNetwork implements Network {
   static async open(): Promise<NamespaceNetwork> {
     const center = await holdNamespace();
     try {
-      const subnet = randomInt(1, 255);
-      const cable = `muster-f${subnet}`;
+      const subnet = freeSubnet();
+      const cable = cableOf(subnet);
       const outside: Wired = { ...placeOf(undefined, { name: "outside", subnet, number: 1 }) };
       await ip(center, ["link add hub type bridge", "link set hub up"]);
       await ip(undefined, [
@@ -118,6 +119,19 @@ export class NamespaceNetwork implements Network {
     if (found === undefined) throw new Error(`make the place "${place.name}" in this network first`);
     return found;
   }
+}
+
+function cableOf(subnet: number): string {
+  return `muster-f${subnet}`;
+}
+
+/** One whose cable is not there: that of a network that was ended goes a moment later. */
+function freeSubnet(): number {
+  const numbers = Array.from({ length: 254 }, (_, place) => place + 1);
+  const free = numbers.filter((number) => !existsSync(`/sys/class/net/${cableOf(number)}`));
+  const chosen = free[randomInt(Math.max(free.length, 1))];
+  if (chosen === undefined) throw new Error("end other fault runs first: all networks are in use");
+  return chosen;
 }
 
 function placeOf(

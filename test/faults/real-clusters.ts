@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 const SIZE = 3;
 const TOKEN_MS = 60_000;
 /** After faults etcd waits up to 2, 4, 8, … s before it asks again. */
-const FORMING_MS = 90_000;
+const FORMING_MS = 150_000;
 
 export class RealCluster implements AsyncDisposable {
   readonly #binaries: EtcdBinaries;

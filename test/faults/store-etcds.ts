@@ -8,7 +8,7 @@ import type { RunningProcess } from "../support/processes.ts";
 import { answersOk, until } from "../support/until.ts";
 import type { Network, Place } from "./place.ts";
 
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 
 export class StoreEtcd {
   readonly place: Place;

@@ -12,7 +12,7 @@ import type { Target } from "./target.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
 const CLOCK = new URL("shifted-clock.mjs", import.meta.url).href;
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 
 export class StoreMuster implements Target, AsyncDisposable {
   readonly place: Place;

@@ -5,7 +5,7 @@ import { rawHttp } from "../support/raw-http.ts";
 
 const FORM = "Content-Type: application/x-www-form-urlencoded";
 const HOST = "Host: 127.0.0.1";
-const WAIT_MS = 10_000;
+const WAIT_MS = 60_000;
 
 interface Case {
   readonly what: string;

@@ -9,9 +9,9 @@ import { openScope, type ServerPair } from "./server-pair.ts";
 import { isMortal, mayWait, type RequestStep, type Step } from "./steps.ts";
 
 /** How long a watch may take to show its headers, by which it is known to stand. */
-const WATCH_STANDS_MS = 2_000;
+const WATCH_STANDS_MS = 20_000;
 /** How long one server may be behind the other in telling events. */
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 15_000;
 /** How long nothing more may come once both have told as much. */
 const QUIET_MS = 20;
 const POLL_MS = 5;

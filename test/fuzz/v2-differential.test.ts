@@ -16,9 +16,9 @@ const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
 /** One program in so many waits until nodes expire. */
 const EXPIRING_IN = 60;
 /** What a program may take that waits for expiry and then for watches. */
-const PROGRAM_TIMEOUT_MS = 30_000;
+const PROGRAM_TIMEOUT_MS = 120_000;
 /** What making a failure smaller may take, too. */
-const ALL_TIMEOUT_MS = 90_000 + PROGRAMS * 1_000;
+const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
 
 const pinnedSchema = z.array(
   z.strictObject({
@@ -36,13 +36,17 @@ await describeWithEtcd("v2 as a real etcd", (binaries) => {
   let played = 0;
   const run = Date.now().toString(36);
 
-  /** Plays a program in a directory of its own; gives the known differences that it met, fails with any other. */
-  const compare = async (steps: readonly Step[]): Promise<ReadonlySet<string>> => {
+  /**
+   * Plays a program in a directory of its own; gives the known differences that it met, fails with any other. Undefined
+   * where the machine was too slow for what expires, so that nothing was compared.
+   */
+  const compare = async (steps: readonly Step[]): Promise<ReadonlySet<string> | undefined> => {
     if (pair === undefined) throw new Error("the servers were not started");
     played++;
-    const { wrong, known } = judgedProgram(await playProgram(pair, steps, `/fuzz-${run}-${played}`));
+    const answers = await playProgram(pair, steps, `/fuzz-${run}-${played}`);
+    const { wrong, known } = judgedProgram(answers);
     expect(wrong, `both answer the same to\n${listing(steps)}`).toEqual([]);
-    return known;
+    return answers.length === 0 ? undefined : known;
   };
 
   beforeAll(async () => {
@@ -51,7 +55,9 @@ await describeWithEtcd("v2 as a real etcd", (binaries) => {
   afterAll(() => pair?.[Symbol.asyncDispose]());
 
   it.each(pinned)("$name", { timeout: PROGRAM_TIMEOUT_MS }, async ({ steps, shows }) => {
-    expect([...(await compare(steps))]).toEqual(shows ?? []);
+    let known: ReadonlySet<string> | undefined;
+    while (known === undefined) known = await compare(steps);
+    expect([...known]).toEqual(shows ?? []);
   });
 
   it("has a pinned program for each known difference", () => {

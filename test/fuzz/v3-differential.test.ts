@@ -17,9 +17,9 @@ import { listing, type V3Step, v3StepSchema } from "./v3-steps.ts";
 const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 40);
 /** Set it to what a failure printed, to see it again. */
 const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-const PROGRAM_TIMEOUT_MS = 30_000;
+const PROGRAM_TIMEOUT_MS = 120_000;
 /** What making a failure smaller may take, too. */
-const ALL_TIMEOUT_MS = 90_000 + PROGRAMS * 1_000;
+const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
 /** etcd's own defaults, for its least lease. */
 const ELECTION = ["--heartbeat-interval", "100", "--election-timeout", "1000"];
 

@@ -13,7 +13,7 @@ const FENCE = { key: Buffer.from(FENCE_KEY) };
 const FENCE_ID = 999;
 /** Made and canceled again: whatever was asked before it has been done by then. */
 const BARRIER_ID = 998;
-const ANSWER_WAIT_MS = 10_000;
+const ANSWER_WAIT_MS = 30_000;
 
 /** A request of a program, for a stream. */
 const askedSchema = z.object({

@@ -7,7 +7,7 @@ import { registeredMembers, registrations } from "./registered.ts";
 import { Scenario } from "./scenario.ts";
 
 /** Muster's deaths make etcd wait up to 2, 4, 8, … s before it asks again. */
-const FORMING_TIMEOUT_MS = 60_000;
+const FORMING_TIMEOUT_MS = 120_000;
 
 /** What a round's faults did, for the summary. */
 export interface RoundOutcome {

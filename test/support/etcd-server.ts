@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { freePorts, type RunningProcess, startProcess } from "./processes.ts";
 
-const READY_TIMEOUT_MS = 15_000;
+const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
 const PORT_ATTEMPTS = 5;
 
@@ -72,7 +72,7 @@ function singleNode(place: { readonly directory: string; readonly clientUrl: str
   ];
 }
 
-/** Asks `/health` until it says 200; rejects when the process ends or after 15 s. */
+/** Asks `/health` until it says 200; rejects when the process ends or after a minute. */
 export async function waitUntilHealthy(child: RunningProcess, clientUrl: string): Promise<void> {
   const deadline = performance.now() + READY_TIMEOUT_MS;
   let over = false;

@@ -6,8 +6,10 @@ import { etcdEnvironment } from "./etcd-server.ts";
 import { type RunningProcess, startProcess } from "./processes.ts";
 import { until } from "./until.ts";
 
-const TIMEOUT_MS = 20_000;
-const PART_WAIT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
+const PART_WAIT_MS = 60_000;
+/** A command that is to end by itself and has not is ended after so long: some do not end on etcd either. */
+const ENDED_AFTER_MS = 20_000;
 /** An index that no session comes to, for conditions that are not to hold. */
 export const NO_INDEX = "999999";
 const storeStats = z.object({ watchers: z.number() });
@@ -56,10 +58,12 @@ export class EtcdctlSession {
   run(line: readonly string[]): Promise<Outcome> {
     const command = line.join(" ");
     return new Promise((resolve) => {
-      execFile(this.#binaries.etcdctl, this.#flags(line), this.#options(), (error, stdout, stderr) => {
+      const child = execFile(this.#binaries.etcdctl, this.#flags(line), this.#options(), (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : null;
         resolve({ command, code, output: this.#named(stdout + stderr) });
       });
+      // Where a value is missing it would wait for one to be typed.
+      child.stdin?.end();
     });
   }
 
@@ -76,7 +80,7 @@ export class EtcdctlSession {
       await child.waitForOutput(written, PART_WAIT_MS);
       child.kill("SIGINT");
     }
-    const killer = setTimeout(() => child.kill("SIGKILL"), PART_WAIT_MS);
+    const killer = setTimeout(() => child.kill("SIGKILL"), ENDED_AFTER_MS);
     const { code } = await child.ended;
     clearTimeout(killer);
     return [...outcomes, { command: run.join(" "), code, output: this.#named(child.output()) }];

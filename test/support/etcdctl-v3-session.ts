@@ -5,7 +5,7 @@ import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { etcdEnvironment } from "./etcd-server.ts";
 import { until } from "./until.ts";
 
-const STEP_WAIT_MS = 20_000;
+const STEP_WAIT_MS = 60_000;
 
 /** What one command line did. Revisions count from the start; what is new in every run stands as names. */
 export interface V3Outcome {

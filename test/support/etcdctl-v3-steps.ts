@@ -29,11 +29,11 @@ export const ETCDCTL_V3_STEPS: readonly V3Step[] = [
   { run: ["txn"], stdin: "\n\nput twice 1\nput twice 2\n\n\n" },
   // The past of watches, and what follows.
   { run: ["watch", "a", "--rev", "{S+1}"], until: /then/ },
-  { run: ["watch", "t", "--prefix", "--rev", "{S+1}", "--prev-kv"], until: /t2/ },
-  { run: ["watch", "--rev", "{S+1}", "-w", "json", "a", "c"], until: /"Nw=="/ },
+  { run: ["watch", "t", "--prefix", "--rev", "{S+1}", "--prev-kv"], until: /DELETE\nt2\ny\nt2\n/ },
+  { run: ["watch", "--rev", "{S+1}", "-w", "json", "a", "c"], until: /"dGhlbg=="/ },
   {
     run: ["watch", "-i"],
-    stdin: "watch a --rev=1\nwatch live\n",
+    stdin: "watch live\nwatch a --rev=1\n",
     until: /LIVE/,
     begun: /then/,
     meanwhile: [["put", "live", "LIVE"]],

@@ -4,7 +4,7 @@ import type { EtcdBinaries } from "./etcd-binaries.ts";
 import { etcdEnvironment } from "./etcd-server.ts";
 
 const run = promisify(execFile);
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 export interface EtcdctlOptions {
   /** The protocol it speaks to the server. */

@@ -15,7 +15,7 @@ export interface MusterOverEtcd extends AsyncDisposable {
   readonly etcdAddress: string;
 }
 
-const READY_TIMEOUT_MS = 15_000;
+const READY_TIMEOUT_MS = 60_000;
 
 /** A Muster that shares its store writes its time there when it starts; what is written after that has revisions of its own. */
 async function hasRecord(binaries: EtcdBinaries, address: string): Promise<true | undefined> {

@@ -11,7 +11,7 @@ import { refuseHolds, WATCHDOG } from "./watchdog.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
 const DIE_BEFORE_ANSWER = new URL("die-before-answer.mjs", import.meta.url).href;
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 
 export interface MusterOptions {
   /** Added to its command line after the listeners and the store. */

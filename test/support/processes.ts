@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-const STOP_TIMEOUT_MS = 10_000;
+const STOP_TIMEOUT_MS = 30_000;
 /** A busy machine takes long to start a program. */
-const OUTPUT_TIMEOUT_MS = 30_000;
+const OUTPUT_TIMEOUT_MS = 60_000;
 
 /** Whatever still runs when the test process ends (a failed test, a time-out) ends with it. */
 const running = new Set<ChildProcess>();
@@ -28,12 +28,12 @@ export interface RunningProcess extends AsyncDisposable {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   /**
    * Waits until the output matches; rejects, with the output, when the process ends first or `timeoutMs` (default
-   * 30 s) are over.
+   * 60 s) are over.
    */
   waitForOutput(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
   /** Sends a signal without waiting. */
   kill(signal: NodeJS.Signals): void;
-  /** Sends a signal (default SIGTERM), waits for the end, and after 10 s kills. Harmless when it has ended already. */
+  /** Sends a signal (default SIGTERM), waits for the end, and after 30 s kills. Harmless when it has ended already. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 

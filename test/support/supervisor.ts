@@ -4,7 +4,7 @@ import { until } from "./until.ts";
 
 /** What systemd waits before it starts a service again (RestartSec of etcd's unit is 5 s, its own default 100 ms). */
 const PAUSE_MS = 1000;
-const RESTART_MARGIN_MS = 20_000;
+const RESTART_MARGIN_MS = 60_000;
 
 export interface SupervisorOptions {
   /** Starts one process. */

@@ -2,6 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL_MS = 50;
 
+/** For `vi.waitFor`, whose own second may be over on a busy machine before anything has happened. */
+export const PATIENTLY = { timeout: 20_000 } as const;
+
 export interface UntilOptions {
   readonly timeoutMs: number;
   /** What is waited for, for the error. */

@@ -21,7 +21,7 @@ const definition = loadSync("etcdserverpb.proto", {
 });
 
 /** What a call may take. */
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 
 /** What a call came to: etcd's answer, or the code and words of its refusal. */
 export type Outcome =

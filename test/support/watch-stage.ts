@@ -4,7 +4,7 @@ import { z } from "zod";
 import { until } from "./until.ts";
 import { V3Client } from "./v3-client.ts";
 
-const ANSWER_WAIT_MS = 10_000;
+const ANSWER_WAIT_MS = 30_000;
 /** The ID of the watch that shows that everything before it has come. */
 const FENCE_ID = 999;
 

@@ -44,7 +44,7 @@ function only(world: Registries) {
 
 describe("several registries on one store", () => {
   it(`${TOKENS} tokens that form at once through three of them give every node the same list`, {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     await withRegistries(3, async (world) => {
       await formAll(world, await makeTokens(world, TOKENS, IDS.length));
@@ -52,7 +52,7 @@ describe("several registries on one store", () => {
   });
 
   it("so they do beside a tenant that writes and compacts, while connections break and answers are lost", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     await withRegistries(seed, async (world) => {

@@ -18,7 +18,7 @@ import { isHidden, parentOf, parsePath, ROOT } from "./tree-path.ts";
 
 describe("several trees on one store", () => {
   it("every answer of any of them is the model's, at once after the answer of another", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const expiry = fc.oneof(
       { weight: 3, arbitrary: NEVER },
@@ -66,7 +66,7 @@ describe("several trees on one store", () => {
   });
 
   it("what is read while another tenant writes and compacts all the time is the model's too", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const command = commandArb(NEVER, fc.boolean()).filter(({ kind }) => kind !== "createInOrder");
     await fc.assert(
@@ -118,7 +118,7 @@ describe("several trees on one store", () => {
   }
 
   it("a watch is told every event once and in order, however often its process is cut off", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const programs = fc.array(step(["nothing", "burn", "cut", "mend"]), { maxLength: 20 });
     await fc.assert(
@@ -138,7 +138,7 @@ describe("several trees on one store", () => {
   });
 
   it("beside a tenant that compacts, a watch is told all up to where it is told that it misses something", {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const programs = fc.array(step(["nothing", "burn", "compact", "compact", "cut", "mend"]), { maxLength: 20 });
     let gaps = 0;

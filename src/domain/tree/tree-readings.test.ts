@@ -56,7 +56,7 @@ async function isKept(path: string): Promise<TreeReading> {
     reading = await get(path);
     return reading.node === node ? reading : undefined;
   };
-  return until(again, { timeoutMs: 10_000, what: `the reading of ${path} to be kept` });
+  return until(again, { timeoutMs: 40_000, what: `the reading of ${path} to be kept` });
 }
 
 describe("Tree.get of what was read before", () => {

@@ -192,7 +192,7 @@ describe("TreeWatcher", () => {
     first.break(gone(newest - 1));
     second.break(gone(newest));
     await compactTo(newest);
-    await until(async () => (gaps === 2 ? true : undefined), { timeoutMs: 5000, what: "the second gap" });
+    await until(async () => (gaps === 2 ? true : undefined), { timeoutMs: 20_000, what: "the second gap" });
     const wait = await watching.watch({ path: parsePath("/k"), recursive: false });
     const revision = await put("/k");
     for await (const event of wait) {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { del, MovedClock, put, txn } from "../../../test/support/brief-requests.ts";
+import { PATIENTLY } from "../../../test/support/until.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
@@ -180,7 +181,7 @@ describe("LmdbEngine: compaction", () => {
       }));
       engine = await openLmdbEngine({ directory, clock: time });
       expect(left).toEqual({ revs: 2, past: ["a 21,23,0", "b 21,22,0"] });
-    });
+    }, PATIENTLY);
   });
 
   it("goes on after a restart that came before it was done", async () => {
@@ -196,7 +197,7 @@ describe("LmdbEngine: compaction", () => {
       const left = await inspect(({ tables }) => tables.revs.getCount());
       engine = await openLmdbEngine({ directory, clock: time });
       expect(left).toBe(128);
-    });
+    }, PATIENTLY);
     expect((await engine.range({ ...ALL, revision: 5 })).count).toBe(128);
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { PATIENTLY } from "../../../test/support/until.ts";
 import { MusterError } from "../../base/errors.ts";
 import { silentLog } from "../../base/log.ts";
 import { LmdbStore } from "./lmdb-store.ts";
@@ -97,7 +98,7 @@ describe("LmdbStore: after a failure that LMDB does not get over", () => {
     world.commit = () => Promise.reject(failedCommit());
     const written = store.write(() => {});
     written.catch(() => {});
-    await vi.waitFor(() => expect(world.calls).toEqual(["open", "close"]));
+    await vi.waitFor(() => expect(world.calls).toEqual(["open", "close"]), PATIENTLY);
     const ready = Promise.all([store.ready(), store.ready()]);
     await nextTurn();
     expect(world.calls).toEqual(["open", "close"]);
@@ -157,7 +158,7 @@ describe("LmdbStore: after a failure that LMDB does not get over", () => {
     await nextTurn();
     expect(looked).toHaveBeenCalledOnce();
     fail();
-    await vi.waitFor(() => expect(takenUp).toHaveBeenCalled());
+    await vi.waitFor(() => expect(takenUp).toHaveBeenCalled(), PATIENTLY);
     expect(store.lookNow(() => "seen")).toBeUndefined();
     const [late, write] = [store.read(() => "late"), store.write(() => {})];
     await nextTurn();
