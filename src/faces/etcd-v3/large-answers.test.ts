@@ -82,7 +82,29 @@ it("encodedIfLarge: lets others run between the pieces of a large answer", async
   expect(found instanceof EncodedMessage && found.pieces.length).toBeGreaterThanOrEqual(10);
 });
 
+it("encodedIfLarge: lets others run where few key-values have many bytes", async () => {
+  const range = { header: innerHeader(1), kvs: kvs(1, 600_000), more: false, count: 1 };
+  const put = { header: innerHeader(1), prevKv: range.kvs[0] };
+  const responses = [1, 2, 3].flatMap(() => [
+    { response: { $case: "responseRange", value: range } as const },
+    { response: { $case: "responsePut", value: put } as const },
+  ]);
+  const value = { header: innerHeader(1), succeeded: true, responses };
+  let turns = 0;
+  const count = () => {
+    turns++;
+    running = setImmediate(count);
+  };
+  let running = setImmediate(count);
+  const found = await encodedIfLarge({ $case: "responseTxn", value }, value);
+  clearImmediate(running);
+  expect(found).toBeInstanceOf(EncodedMessage);
+  expect(turns).toBeGreaterThanOrEqual(responses.length - 1);
+});
+
 it("encodedIfLarge: leaves a small answer as it is", () => {
   const value: RangeResponse = { header: undefined, kvs: kvs(64, 1_000), more: false, count: 64 };
   expect(encodedIfLarge({ $case: "responseRange", value }, value)).toBe(value);
+  const one: RangeResponse = { header: undefined, kvs: kvs(1, 1_500_000), more: false, count: 1 };
+  expect(encodedIfLarge({ $case: "responseRange", value: one }, one)).toBe(one);
 });

@@ -1,6 +1,6 @@
 /**
- * Answers with very many key-values are encoded piece by piece, others taking turns in between: a hundred thousand of them
- * at once would hold the event loop for a tenth of a second.
+ * Answers with very many key-values, or with many bytes, are encoded piece by piece, others taking turns in between: a
+ * hundred thousand of them at once would hold the event loop for a tenth of a second, and so would a hundred large ones.
  */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -18,9 +18,6 @@ import {
 
 type Answer = NonNullable<ResponseOp["response"]>;
 
-/** Answers of fewer keys are not looked at: their bytes are copied in no time. */
-const FEW_KEYS = 64;
-
 /** The message as it is, or encoded where it is large. `answer` says what kind it is. */
 export function encodedIfLarge<Message>(answer: Answer, message: Message): Message | Promise<EncodedMessage> {
   return isLarge(answer) ? encode(answer) : message;
@@ -31,18 +28,30 @@ async function encode(answer: Answer): Promise<EncodedMessage> {
 }
 
 function isLarge(answer: Answer): boolean {
+  return isMoreThanAPiece(answer, { keys: 0, bytes: 0 });
+}
+
+/** Whether the key-values of the answer, and those counted before it, are more than one piece; it counts them. */
+function isMoreThanAPiece(answer: Answer, counted: { keys: number; bytes: number }): boolean {
   switch (answer.$case) {
     case "responseRange":
-      return answer.value.kvs.length > FEW_KEYS && endOfPiece(answer.value.kvs, 0) < answer.value.kvs.length;
+      return answer.value.kvs.some((kv) => isOneTooMany(kv, counted));
     case "responseDeleteRange":
-      return (
-        answer.value.prevKvs.length > FEW_KEYS && endOfPiece(answer.value.prevKvs, 0) < answer.value.prevKvs.length
-      );
+      return answer.value.prevKvs.some((kv) => isOneTooMany(kv, counted));
     case "responseTxn":
-      return answer.value.responses.some(({ response }) => response !== undefined && isLarge(response));
+      return answer.value.responses.some(
+        ({ response }) => response !== undefined && isMoreThanAPiece(response, counted),
+      );
     case "responsePut":
-      return false;
+      return answer.value.prevKv !== undefined && isOneTooMany(answer.value.prevKv, counted);
   }
+}
+
+function isOneTooMany({ key, value }: KeyValue, counted: { keys: number; bytes: number }): boolean {
+  counted.keys += 1;
+  counted.bytes += key.length + value.length;
+  // One key-value may be larger than a piece.
+  return counted.keys > 1 && (counted.keys > V3_ANSWER_PIECE_KEYS || counted.bytes > V3_ANSWER_PIECE_BYTES);
 }
 
 /** Where a piece ends that begins at `from`: it has one key-value at least. */
@@ -72,6 +81,7 @@ async function piecesOf(answer: Answer): Promise<Uint8Array[]> {
     case "responseTxn":
       return txnPieces(answer.value);
     case "responsePut":
+      if (answer.value.prevKv !== undefined) await turns.next();
       return [PutResponse.encode(answer.value).finish()];
   }
 }
