@@ -12,17 +12,24 @@ export interface ServerPair extends AsyncDisposable {
   readonly muster: RawClient;
 }
 
-/** Starts both, within a test. */
-export async function startPair(binaries: EtcdBinaries): Promise<ServerPair> {
+interface StartedMuster extends AsyncDisposable {
+  readonly clientUrl: string;
+}
+
+/** Starts both, within a test; the Muster on a store of its own, unless `startMuster` does it otherwise. */
+export async function startPair(
+  binaries: EtcdBinaries,
+  startMuster: () => Promise<StartedMuster> = () => MusterProcess.start({ quiet: true }),
+): Promise<ServerPair> {
   const etcd = await startEtcd(binaries, ["--enable-v2=true"]);
   try {
-    const muster = await MusterProcess.start({ quiet: true });
+    const muster = await startMuster();
     const clients = { etcd: new RawClient(etcd.clientUrl), muster: new RawClient(muster.clientUrl) };
     await Promise.all([makeHistory(clients.etcd), makeHistory(clients.muster)]);
     const stop = async () => {
       clients.etcd.close();
       clients.muster.close();
-      await Promise.all([etcd.stop(), muster.stop()]);
+      await Promise.all([etcd.stop(), muster[Symbol.asyncDispose]()]);
     };
     return { ...clients, [Symbol.asyncDispose]: stop };
   } catch (error) {

@@ -23,14 +23,23 @@ async function hasRecord(binaries: EtcdBinaries, address: string): Promise<true 
   return answer === "" ? undefined : true;
 }
 
+export interface OverEtcdOptions {
+  /** Added to etcd's own. */
+  readonly etcdFlags?: readonly string[];
+  /** Keeps what Muster wrote to itself; within a test it is shown when that fails. */
+  readonly quiet?: boolean;
+}
+
 /** Starts both, and waits until the Muster has written its first record; `flags` are added to Muster's `--store`. */
 export async function startMusterOverEtcd(
   binaries: EtcdBinaries,
   flags: readonly string[] = [],
+  { etcdFlags = [], quiet = false }: OverEtcdOptions = {},
 ): Promise<MusterOverEtcd> {
-  const etcd = await startEtcd(binaries);
+  const etcd = await startEtcd(binaries, etcdFlags);
   try {
-    const muster = await MusterProcess.start({ store: ["--store", `etcd://${etcd.clientAddress}`, ...flags] });
+    const store = ["--store", `etcd://${etcd.clientAddress}`, ...flags];
+    const muster = await MusterProcess.start({ store, quiet });
     await until(() => hasRecord(binaries, etcd.clientAddress), {
       timeoutMs: READY_TIMEOUT_MS,
       what: "muster's first write",

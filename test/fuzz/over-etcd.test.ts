@@ -1,0 +1,113 @@
+/** The random programs of v2 and v3, played on a Muster whose store is an etcd, and on an etcd alone. */
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { EtcdBinaries } from "../support/etcd-binaries.ts";
+import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
+import { type MusterOverEtcd, startMusterOverEtcd } from "../support/muster-over-etcd.ts";
+import { V3Client } from "../support/v3-client.ts";
+import { describeWithEtcd } from "../support/with-etcd.ts";
+import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
+import { judgedProgram } from "./known-differences.ts";
+import { playProgram } from "./lockstep.ts";
+import { program } from "./programs.ts";
+import { type ServerPair, startPair } from "./server-pair.ts";
+import { listing, type Step } from "./steps.ts";
+import { judgedV3Program } from "./v3-known-differences.ts";
+import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
+import { v3Program } from "./v3-programs.ts";
+import { type V3Step, listing as v3Listing } from "./v3-steps.ts";
+
+/** How many programs are played of each kind; a long run sets more. */
+const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 20);
+/** Set it to what a failure printed, to see it again. */
+const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
+/** One program in so many waits until nodes expire. */
+const EXPIRING_IN = 20;
+/** Musters that share a store write their time into it now and then, which moves the index: such a program is played again. */
+const PLAYS = 3;
+const PROGRAM_TIMEOUT_MS = 120_000;
+const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
+const TIMEOUT_MS = ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS;
+const PREFIX = ["--store-prefix", "/somebody/muster/"];
+/** etcd's own defaults, for its least lease. */
+const ELECTION = ["--heartbeat-interval", "100", "--election-timeout", "1000"];
+
+async function assertAll<T>(programs: fc.Arbitrary<readonly T[]>, playOnce: Play<T>, show: Show<T>): Promise<void> {
+  const property = fc.asyncProperty(programs, async (steps) => {
+    let wrong: readonly unknown[] = [];
+    for (let time = 0; time < PLAYS; time++) {
+      wrong = await playOnce(steps);
+      if (wrong.length === 0) return;
+    }
+    expect(wrong, `both answer the same to\n${show(steps)}`).toEqual([]);
+  });
+  await fc.assert(property, {
+    seed: SEED,
+    numRuns: PROGRAMS,
+    timeout: PROGRAM_TIMEOUT_MS,
+    interruptAfterTimeLimit: ALL_TIMEOUT_MS,
+    markInterruptAsFailure: true,
+  });
+}
+
+type Show<T> = (steps: readonly T[]) => string;
+/** Gives what both answer otherwise than the other. */
+type Play<T> = (steps: readonly T[]) => Promise<readonly unknown[]>;
+
+await describeWithEtcd("v2 over a prefix in an etcd, as a real etcd", (binaries) => {
+  let pair: ServerPair | undefined;
+  let played = 0;
+
+  const play: Play<Step> = async (steps) => {
+    if (pair === undefined) throw new Error("the servers were not started");
+    played++;
+    return judgedProgram(await playProgram(pair, steps, `/fuzz-${played}`)).wrong;
+  };
+
+  beforeAll(async () => {
+    pair = await startPair(binaries, () => startMusterOverEtcd(binaries, PREFIX, { quiet: true }));
+  });
+  afterAll(() => pair?.[Symbol.asyncDispose]());
+
+  it(`answers ${PROGRAMS} random programs the same (seed ${SEED})`, { timeout: TIMEOUT_MS }, async () => {
+    await assertAll(program({ expiringIn: EXPIRING_IN }), play, listing);
+  });
+});
+
+await describeWithEtcdGo("3.7", "v3 over etcd 3.7, as etcd 3.7", (binaries) => defineV3(binaries));
+
+function defineV3(binaries: EtcdBinaries): void {
+  let etcd: EtcdServer | undefined;
+  let over: MusterOverEtcd | undefined;
+  let pair: V3Pair | undefined;
+
+  const play: Play<V3Step> = async (steps) => {
+    if (pair === undefined) throw new Error("the servers were not started");
+    const { wrong } = judgedV3Program(await playV3Program(pair, steps), binaries.version);
+    return wrong.filter(({ step, lines }) => !isLeaseOfKeysOnly(step, lines));
+  };
+
+  beforeAll(async () => {
+    etcd = await startEtcd(binaries, ELECTION);
+    over = await startMusterOverEtcd(binaries, [], { etcdFlags: ELECTION, quiet: true });
+    pair = { etcd: new V3Client(etcd.clientAddress), muster: new V3Client(over.clientAddress) };
+  });
+  afterAll(async () => {
+    pair?.etcd[Symbol.dispose]();
+    pair?.muster[Symbol.dispose]();
+    await Promise.all([etcd?.stop(), over?.[Symbol.asyncDispose]()]);
+  });
+
+  // Watches are left out: which of two is told first is for each etcd watch beneath them to say, and not compared here.
+  it(`answers ${PROGRAMS} random programs the same (seed ${SEED})`, { timeout: TIMEOUT_MS }, async () => {
+    await assertAll(v3Program({ newer: true }), play, v3Listing);
+  });
+}
+
+/** Whether etcd 3.7 tells the lease of a key without its value is its choice, by how the answer is to be sorted. */
+function isLeaseOfKeysOnly({ request }: V3Step, lines: readonly string[]): boolean {
+  return (
+    JSON.stringify(request).includes('"keys_only":true') &&
+    lines.every((line) => /kvs\[\d+\]\.lease: expected "\d+", got "\d+"$/.test(line))
+  );
+}
