@@ -190,7 +190,7 @@ export function show(node: ModelNode): ShownNode {
 }
 
 export function showNode(node: TreeNode): ShownNode {
-  const value = node.kind === "file" ? text(node.value) : undefined;
+  const value = node.kind === "file" && node.isForgotten !== true ? text(node.value) : undefined;
   const { path, createdIndex: created, modifiedIndex: modified, expires } = node;
   return { path, value, created, modified, expires };
 }

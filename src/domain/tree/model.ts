@@ -12,6 +12,8 @@ export interface FileNode {
   readonly kind: "file";
   readonly path: TreePath;
   readonly value: Bytes;
+  /** True where the value, empty here, is not known: of a file as it was before a change, when others compacted it away. */
+  readonly isForgotten?: true;
   readonly createdIndex: Revision;
   readonly modifiedIndex: Revision;
   /** When it goes, in ms since 1970; absent: never. */

@@ -72,11 +72,18 @@ async function decodeAction(change: Change, record: KeyValue, loop: LongLoop): P
     node,
     index: change.revision,
     at,
-    ...(prev === undefined ? {} : { prevNode: nodeFrom(path, prev, file?.prevKv?.value) }),
+    ...(prev === undefined ? {} : { prevNode: prevNodeFrom(path, prev, file) }),
     ...(refresh === true ? { refresh } : {}),
   };
   const takesBelow = prev?.directory === true && isRemoval(event);
   return { event, removed: takesBelow ? await removedBelow(change, path, loop) : NOTHING_REMOVED };
+}
+
+/** What the record knows of the node before; its value comes from the engine, where nobody compacted that away meanwhile. */
+function prevNodeFrom(path: TreePath, facts: NodeFacts, file: Event | undefined): TreeNode {
+  const node = nodeFrom(path, facts, file?.prevKv?.value);
+  const isForgotten = node.kind === "file" && file !== undefined && file.prevKv === undefined;
+  return isForgotten ? { ...node, isForgotten } : node;
 }
 
 function isRemoval({ action }: TreeEvent): boolean {

@@ -81,6 +81,13 @@ describe("readingPieces", () => {
 });
 
 describe("eventJson", () => {
+  it("shows no value of a file before that the store has forgotten", () => {
+    const prevNode = { ...file, value: utf8(""), isForgotten: true } as const;
+    expect(eventJson({ action: "set", node: file, prevNode, index: 9 }, NOW)).toContain(
+      '"prevNode":{"key":"/d/k","modifiedIndex":9,"createdIndex":7}',
+    );
+  });
+
   it("shows no value of what was deleted, but of what was there before", () => {
     expect(eventJson({ action: "delete", node: { ...file, value: utf8("") }, prevNode: file, index: 9 }, NOW)).toBe(
       '{"action":"delete","node":{"key":"/d/k","modifiedIndex":9,"createdIndex":7},' +

@@ -90,7 +90,7 @@ function beginNode(node: TreeNode, open: OpenDirectory[], now: number): string {
   return `{${mainFields(node, { now, bare: false })}`;
 }
 
-/** A node alone. `bare`: of a node that has gone the value is not shown. */
+/** A node alone. `bare`: of a node that has gone the value is not shown; nor is one that is not known. */
 function nodeJson(node: TreeNode, options: { readonly now: number; readonly bare: boolean }): string {
   const fields = mainFields(node, options) + indexFields(node);
   return `{${fields.startsWith(",") ? fields.slice(1) : fields}}`;
@@ -108,8 +108,8 @@ function indexFields({ createdIndex, modifiedIndex }: TreeNode): string {
   return createdIndex === 0 ? modified : `${modified},"createdIndex":${createdIndex}`;
 }
 
-function valueField({ value }: FileNode, bare: boolean): string {
-  return bare ? "" : `,"value":${goQuoted(goText(value))}`;
+function valueField({ value, isForgotten }: FileNode, bare: boolean): string {
+  return bare || isForgotten === true ? "" : `,"value":${goQuoted(goText(value))}`;
 }
 
 const EXPIRATION_FIELD = ',"expiration":"';
