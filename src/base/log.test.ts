@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MusterError } from "./errors.ts";
 import { createLog, type LogFormat, redactPath, shortToken } from "./log.ts";
 
 const TOKEN = "6d1c2e9f0a3b4c5d6e7f8091a2b3c4d5";
@@ -69,6 +70,21 @@ describe("createLog", () => {
     const line: unknown = JSON.parse(text);
     expect(line).toMatchObject({ level: "warn", part: "tree", revision: 7, msg: "slow" });
     expect(line).toHaveProperty("time", expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/));
+  });
+
+  test("createLog: an error that was foreseen has its causes and no stack, a defect has its stack", () => {
+    const cause = new Error("connect ECONNREFUSED", { cause: new Error("a wire was cut") });
+    const foreseen = new MusterError("storeUnavailable", "Look after etcd", { cause });
+    const [first = "", second = ""] = logged("json", (log) => {
+      log.child({ part: "registry" }).warn({ err: foreseen }, "not swept");
+      log.error({ err: new TypeError("x is not a function") }, "failed");
+    }).split("\n");
+    const err = { code: "storeUnavailable", message: "Look after etcd", causes: [cause.message, "a wire was cut"] };
+    expect(JSON.parse(first)).toMatchObject({ err });
+    expect(first).not.toContain("stack");
+    expect(JSON.parse(second)).toMatchObject({
+      err: { type: "TypeError", stack: expect.stringContaining("log.test") },
+    });
   });
 
   test("createLog: lines below the level are left out", () => {

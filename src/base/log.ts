@@ -6,6 +6,7 @@
 import { posix } from "node:path";
 import { type DestinationStream, pino } from "pino";
 import { prettyFactory } from "pino-pretty";
+import { isMusterError } from "./errors.ts";
 import { TurnLines } from "./turn-lines.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -38,7 +39,8 @@ export interface LogOptions {
 export function createLog(options: LogOptions): Log {
   const onTerminal = options.destination === undefined && process.stderr.isTTY === true;
   const destination = options.destination ?? stderrByTurns();
-  const settings = { level: options.level, base: null, hooks: { streamWrite: redactTokens } };
+  const hooks = { streamWrite: redactTokens };
+  const settings = { level: options.level, base: null, hooks, serializers: { err: errorFields } };
   if (options.format === "pretty" || (options.format === "auto" && onTerminal)) {
     // Not pino-pretty's own stream: it works behind the caller's back, and would lose the last lines of a process.
     const pretty = prettyFactory({ colorize: onTerminal, translateTime: "SYS:HH:MM:ss.l", singleLine: true });
@@ -46,6 +48,19 @@ export function createLog(options: LogOptions): Log {
   }
   const json = { ...settings, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: levelAsWord } };
   return pino(json, destination);
+}
+
+/** A stack shows where a defect is; an error that was foreseen says what to do, and its causes are enough beside that. */
+function errorFields(error: unknown): unknown {
+  if (!isMusterError(error) || error.code === "internal") {
+    return error instanceof Error ? pino.stdSerializers.err(error) : error;
+  }
+  const causes = causesOf(error);
+  return { code: error.code, message: error.message, ...(causes.length === 0 ? {} : { causes }) };
+}
+
+function causesOf({ cause }: Error): readonly string[] {
+  return cause instanceof Error ? [cause.message, ...causesOf(cause)] : [];
 }
 
 function stderrByTurns(): DestinationStream {
