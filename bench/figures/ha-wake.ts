@@ -1,4 +1,5 @@
 /** From a registration through Muster over etcd until those who wait know it, against a put and watches of that etcd. */
+import { MAX_CLUSTER_SIZE } from "../../src/base/limits.ts";
 import { makeTokens, memberBody, memberId, REGISTER, registerMembers } from "../lib/clusters.ts";
 import type { Context, Figure, FigureResult } from "../lib/figure.ts";
 import { type HaSides, startHaSides } from "../lib/ha-sides.ts";
@@ -34,8 +35,9 @@ async function wakeAll(
   const { muster, etcd, version } = sides;
   const wakes = wakesOf(waiters);
   const wakeOnce = async () => {
-    const [token = ""] = await makeTokens({ load, muster }, { count: 1, size: waiters + 1 });
-    await registerMembers({ load, server: muster, prefix: "" }, { token, members: waiters });
+    const size = Math.min(waiters + 1, MAX_CLUSTER_SIZE);
+    const [token = ""] = await makeTokens({ load, muster }, { count: 1, size });
+    await registerMembers({ load, server: muster, prefix: "" }, { token, members: size - 1 });
     const list = await fetch(`${muster.url}/${token}`);
     await list.arrayBuffer();
     const waitIndex = Number(list.headers.get("x-etcd-index")) + 1;
@@ -44,7 +46,7 @@ async function wakeAll(
       waiters,
       waitPath: `/${token}?recursive=true&wait=true&waitIndex=${waitIndex}`,
     });
-    const { lastMs } = await load.wake({ path: `/${token}/${memberId(waiters)}${REGISTER}`, body: memberBody(1) });
+    const { lastMs } = await load.wake({ path: `/${token}/${memberId(size - 1)}${REGISTER}`, body: memberBody(1) });
     return lastMs;
   };
   const throughMuster = async () => {
