@@ -110,11 +110,15 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "details" in error && typeof error.details === "string" && "code" in error;
 }
 
-/** What broke a connection, without what grpc-js says around it. */
-const CONNECTION_ERROR = /Last error: (?:Error: )?(.+?)\s*(?:\(\d{4}-\d\d-\d\dT[^)]*\))?\.? Resolution note/s;
+/** What broke a connection, without what grpc-js says around it, and without Node.js 24's advice on its own options. */
+const CONNECTION_ERROR =
+  /Last error: (?:Error: )?(.+?)(?:; if the root CA is installed locally.*?)?\s*(?:\(\d{4}-\d\d-\d\dT[^)]*\))?\.? Resolution note/s;
 
-/** What OpenSSL says broke it, among its number, library, function and place in the source; an alert is the other side's. */
-const TLS_ERROR = /:SSL routines:[^:]*:(?:(?:sslv|tlsv)\d+ )?([^:]+):/;
+/**
+ * What OpenSSL says broke it, among its number, library, function and place in the source; an alert is the other
+ * side's, and what stands before it changes with OpenSSL ("sslv3 alert" in Node.js 20 is "ssl/tls alert" in 24).
+ */
+const TLS_ERROR = /:SSL routines:[^:]*:(?:[^: ]+ (?=alert ))?([^:]+):/;
 
 function withCode(details: string, cause: ServiceError | undefined): string {
   const broken = CONNECTION_ERROR.exec(details)?.[1];
