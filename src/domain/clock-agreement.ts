@@ -1,5 +1,5 @@
 /** Whether a clock agrees with those of its peers. */
-import { MAX_PEER_CLOCK_MS } from "../base/limits.ts";
+import { MAX_PEER_CLOCK_MS } from "../base/peer-clock-limits.ts";
 
 export interface Agreement {
   /** How far the middle of all clocks, this one among them, is ahead of this one, in ms. */

@@ -13,11 +13,11 @@ import {
   PEER_CLOCK_RETRY_MS,
   PEER_CLOCK_SETTLE_MS,
   PEER_CLOCK_TRIP_MS,
-  PEER_CLOCK_UNKNOWN_NOTICE_MS,
-} from "../base/limits.ts";
+} from "../base/peer-clock-limits.ts";
 import type { Engine, Watch } from "../engine/engine.ts";
 import { type Agreement, agreementOf } from "./clock-agreement.ts";
 import { Pause } from "./pause.ts";
+import { clockOffNotice, clockUnknownNotice } from "./peer-clock-notices.ts";
 import { CLOCK_RECORDS, type ClockRecord, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
 import { PeerTimes } from "./peer-times.ts";
 
@@ -106,17 +106,9 @@ export class PeerClocks {
   get notice(): string | undefined {
     this.#lookForJump();
     const { isOff, offMs } = this.#agreement;
-    if (!isOff) return this.#unknownNotice();
-    const seconds = Math.abs(offMs / 1000).toFixed(1);
-    const where = offMs < 0 ? "ahead of" : "behind";
-    return `Set the clocks of this machine and its peers right: this one is ${seconds} s ${where} the middle of the clocks of all Musters on the store, so nothing expires by it`;
-  }
-
-  #unknownNotice(): string | undefined {
+    if (isOff) return clockOffNotice(offMs);
     if (this.#unsureSince === undefined) return undefined;
-    const unknownMs = this.#options.clock.monotonic() - this.#unsureSince;
-    if (unknownMs < PEER_CLOCK_UNKNOWN_NOTICE_MS) return undefined;
-    return `Look at how long etcd takes for a write: for ${Math.floor(unknownMs / 1000)} s this Muster has not been able to compare its clock with its peers', which has to go through the store and back within ${PEER_CLOCK_TRIP_MS} ms; until then nothing expires by it, and it refuses times to live`;
+    return clockUnknownNotice(this.#options.clock.monotonic() - this.#unsureSince);
   }
 
   /** Takes the process's record out of the store, if that can be reached. May be called twice. */
@@ -188,7 +180,7 @@ export class PeerClocks {
     if (now.isOff && this.#takesWall()) return;
     this.#agreement = now;
     if (now.isOff === before.isOff) return;
-    if (now.isOff) log.warn({ offMs: Math.round(now.offMs) }, this.notice ?? "");
+    if (now.isOff) log.warn({ offMs: Math.round(now.offMs) }, clockOffNotice(now.offMs));
     else log.info({}, "The clock agrees with those of the other Musters on the store");
     this.#retryMs = PEER_CLOCK_RETRY_MS;
     this.#askLater();

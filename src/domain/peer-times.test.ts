@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/limits.ts";
+import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/peer-clock-limits.ts";
 import { type ClockRecord, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
 import { PeerTimes } from "./peer-times.ts";
 

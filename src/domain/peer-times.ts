@@ -1,6 +1,6 @@
 /** What a process knows of its peers' clocks. */
 import type { Clock } from "../base/clock.ts";
-import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/limits.ts";
+import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/peer-clock-limits.ts";
 import { idOfClockRecord, readClockRecord } from "./peer-clock-record.ts";
 
 interface Peer {

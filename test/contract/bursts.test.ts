@@ -3,18 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
 import { isReadOnly } from "../../src/engine/txn-check.ts";
+import { randomPrograms } from "../support/random-programs.ts";
 import { ENGINES } from "./engines.ts";
 import { Listener } from "./listener.ts";
 import { listing, outcome, program, type Step } from "./programs.ts";
 import { ALL, apply, put } from "./requests.ts";
 
-/** How many programs are run; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 60);
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-/** A program that takes longer waits for what does not come. */
-const PROGRAM_TIMEOUT_MS = 60_000;
-const ALL_TIMEOUT_MS = 120_000 + PROGRAMS * 3_000;
+const RUN = randomPrograms({ programs: 60, programTimeoutMs: 60_000 });
 const OPTIONS = { restarts: false, asEtcd: false } as const;
 const SENTINEL = "the last key";
 
@@ -38,8 +33,8 @@ function isWrite(step: Step): boolean {
 describe("Engine", () => {
   const lmdb = ENGINES.find(({ name }) => name === "lmdb");
 
-  it(`txn: what is asked while others are written finds what they do: ${PROGRAMS} random programs (seed ${SEED})`, {
-    timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS,
+  it(`txn: what is asked while others are written finds what they do: ${RUN.programs} random programs (seed ${RUN.seed})`, {
+    timeout: RUN.timeoutMs,
   }, async () => {
     const started = await lmdb?.start();
     const property = fc.asyncProperty(timed, async (steps) => {
@@ -81,13 +76,7 @@ describe("Engine", () => {
       }
       await reference.close();
     });
-    await fc.assert(property, {
-      seed: SEED,
-      numRuns: PROGRAMS,
-      timeout: PROGRAM_TIMEOUT_MS,
-      interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-      markInterruptAsFailure: true,
-    });
+    await RUN.assert(property);
     await started?.stop();
   });
 });

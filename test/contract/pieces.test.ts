@@ -11,16 +11,12 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { openLmdbEngine } from "../../src/engine/lmdb/lmdb-engine.ts";
 import { LmdbStore } from "../../src/engine/lmdb/lmdb-store.ts";
 import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
+import { randomPrograms } from "../support/random-programs.ts";
 import { Listener } from "./listener.ts";
 import { listing, outcome, program, type Step } from "./programs.ts";
 import { ALL, apply, put } from "./requests.ts";
 
-/** How many programs are run; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 30);
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-const PROGRAM_TIMEOUT_MS = 60_000;
-const ALL_TIMEOUT_MS = 120_000 + PROGRAMS * 6_000;
+const RUN = randomPrograms({ programs: 30, programTimeoutMs: 60_000, averageMs: 6_000 });
 /** No program has more steps. */
 const MOST_STEPS = 82;
 const OPTIONS = { restarts: false, asEtcd: false } as const;
@@ -215,15 +211,9 @@ async function comparePast(steps: readonly Step[], reference: Engine, engine: En
   }
 }
 
-const title = `lmdb: ${PROGRAMS} random programs of which every write is made in pieces show none of them (seed ${SEED})`;
-it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
+const title = `lmdb: ${RUN.programs} random programs of which every write is made in pieces show none of them (seed ${RUN.seed})`;
+it(title, { timeout: RUN.timeoutMs }, async () => {
   const fates = fc.array(fate, { minLength: MOST_STEPS, maxLength: MOST_STEPS });
-  await fc.assert(fc.asyncProperty(program(OPTIONS), fates, compareOn), {
-    seed: SEED,
-    numRuns: PROGRAMS,
-    timeout: PROGRAM_TIMEOUT_MS,
-    interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-    markInterruptAsFailure: true,
-  });
-  expect(unfinishedSeen, "some looks met a write under way").toBeGreaterThan(PROGRAMS);
+  await RUN.assert(fc.asyncProperty(program(OPTIONS), fates, compareOn));
+  expect(unfinishedSeen, "some looks met a write under way").toBeGreaterThan(RUN.programs);
 });

@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine, Watch } from "../../src/engine/engine.ts";
+import type { Revision } from "../../src/engine/model.ts";
 import { ALL, apply, del, eventLine, from, one, put } from "../contract/requests.ts";
 import { etcdBinaries, NO_ETCD } from "../support/etcd-binaries.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
@@ -55,6 +56,23 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
 
   async function begin(engine: Engine): Promise<number> {
     return (await apply(engine, put("begin", ""), del(from("c")))).revision + 1;
+  }
+
+  /**
+   * What a watch of all keys tells next that told the first put of `key`, and had no connection while `meanwhile` was
+   * done. Rejects as the watch does.
+   */
+  async function nextAfterGap(key: string, meanwhile: (engine: Engine, told: Revision) => Promise<void>) {
+    await using direct = await openStoreAt([etcd.clientAddress]);
+    await using link = await Link.open(etcd.clientAddress);
+    await using store = await openStoreAt([link.address]);
+    const { revision } = await apply(direct.engine, put(key, "1"));
+    const messages = store.engine.watch({ ...ALL, startRevision: revision })[Symbol.asyncIterator]();
+    expect((await messages.next()).value).toMatchObject({ kind: "events", revision });
+    await link.close();
+    await meanwhile(direct.engine, revision);
+    await link.reopen();
+    return (await messages.next()).value;
   }
 
   it(`watch: connections cut at random lose no event and repeat none (seed ${SEED})`, async () => {
@@ -133,34 +151,22 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
   });
 
   it("watch: a delete in the very revision that was compacted to meanwhile is not lost unsaid", async () => {
-    await using direct = await openStoreAt([etcd.clientAddress]);
-    await using link = await Link.open(etcd.clientAddress);
-    await using store = await openStoreAt([link.address]);
-    const { revision: startRevision } = await apply(direct.engine, put("deleted", "1"));
-    const watch = store.engine.watch({ ...ALL, startRevision });
-    const messages = watch[Symbol.asyncIterator]();
-    expect((await messages.next()).value).toMatchObject({ kind: "events", revision: startRevision });
-    await link.close();
-    const { revision } = await apply(direct.engine, del(one("deleted")));
-    await direct.engine.compact(revision, { physical: true });
-    await link.reopen();
-    await expect(messages.next()).rejects.toMatchObject({ code: "compacted", details: { compactRevision: revision } });
+    let deleted = 0;
+    const next = nextAfterGap("deleted", async (engine) => {
+      deleted = (await apply(engine, del(one("deleted")))).revision;
+      await engine.compact(deleted, { physical: true });
+    });
+    const thrown = await next.catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ code: "compacted", details: { compactRevision: deleted } });
   });
 
   it("watch: goes on where what was compacted meanwhile is just what it has told", async () => {
-    await using direct = await openStoreAt([etcd.clientAddress]);
-    await using link = await Link.open(etcd.clientAddress);
-    await using store = await openStoreAt([link.address]);
-    const { revision: startRevision } = await apply(direct.engine, put("kept", "1"));
-    const watch = store.engine.watch({ ...ALL, startRevision });
-    const messages = watch[Symbol.asyncIterator]();
-    await messages.next();
-    await link.close();
-    await direct.engine.compact(startRevision, { physical: true });
-    const { revision } = await apply(direct.engine, put("kept", "2"));
-    await link.reopen();
-    expect((await messages.next()).value).toMatchObject({ kind: "events", revision });
-    watch.close();
+    let changed = 0;
+    const next = await nextAfterGap("kept", async (engine, told) => {
+      await engine.compact(told, { physical: true });
+      changed = (await apply(engine, put("kept", "2"))).revision;
+    });
+    expect(next).toMatchObject({ kind: "events", revision: changed });
   });
 
   it("watch: made at an endpoint that fell silent stands at the next one, before calls that wait for it are refused", async () => {

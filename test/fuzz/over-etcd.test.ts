@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
 import { type MusterOverEtcd, startMusterOverEtcd } from "../support/muster-over-etcd.ts";
+import { randomPrograms } from "../support/random-programs.ts";
 import { V3Client } from "../support/v3-client.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
@@ -17,17 +18,12 @@ import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
 import { v3Program } from "./v3-programs.ts";
 import { type V3Step, listing as v3Listing } from "./v3-steps.ts";
 
-/** How many programs are played of each kind; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 20);
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
+/** Of each kind. */
+const RUN = randomPrograms({ programs: 20, programTimeoutMs: 120_000 });
 /** One program in so many waits until nodes expire. */
 const EXPIRING_IN = 20;
 /** Musters that share a store write their time into it now and then, which moves the index: such a program is played again. */
 const PLAYS = 3;
-const PROGRAM_TIMEOUT_MS = 120_000;
-const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
-const TIMEOUT_MS = ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS;
 const PREFIX = ["--store-prefix", "/somebody/muster/"];
 /** etcd's own defaults, for its least lease. */
 const ELECTION = ["--heartbeat-interval", "100", "--election-timeout", "1000"];
@@ -41,13 +37,7 @@ async function assertAll<T>(programs: fc.Arbitrary<readonly T[]>, playOnce: Play
     }
     expect(wrong, `both answer the same to\n${show(steps)}`).toEqual([]);
   });
-  await fc.assert(property, {
-    seed: SEED,
-    numRuns: PROGRAMS,
-    timeout: PROGRAM_TIMEOUT_MS,
-    interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-    markInterruptAsFailure: true,
-  });
+  await RUN.assert(property);
 }
 
 type Show<T> = (steps: readonly T[]) => string;
@@ -69,7 +59,7 @@ await describeWithEtcd("v2 over a prefix in an etcd, as a real etcd", (binaries)
   });
   afterAll(() => pair?.[Symbol.asyncDispose]());
 
-  it(`answers ${PROGRAMS} random programs the same (seed ${SEED})`, { timeout: TIMEOUT_MS }, async () => {
+  it(`answers ${RUN.programs} random programs the same (seed ${RUN.seed})`, { timeout: RUN.timeoutMs }, async () => {
     await assertAll(program({ expiringIn: EXPIRING_IN }), play, listing);
   });
 });
@@ -99,7 +89,7 @@ function defineV3(binaries: EtcdBinaries): void {
   });
 
   // Watches are left out: which of two is told first is for each etcd watch beneath them to say, and not compared here.
-  it(`answers ${PROGRAMS} random programs the same (seed ${SEED})`, { timeout: TIMEOUT_MS }, async () => {
+  it(`answers ${RUN.programs} random programs the same (seed ${RUN.seed})`, { timeout: RUN.timeoutMs }, async () => {
     await assertAll(v3Program({ newer: true }), play, v3Listing);
   });
 }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
+import { randomPrograms } from "../support/random-programs.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { judgedProgram, KNOWN_DIFFERENCES } from "./known-differences.ts";
 import { playProgram } from "./lockstep.ts";
@@ -9,16 +10,10 @@ import { program } from "./programs.ts";
 import { type ServerPair, startPair } from "./server-pair.ts";
 import { listing, type Step, stepSchema } from "./steps.ts";
 
-/** How many programs are played; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 100);
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
+/** A program may wait for expiry and then for watches. */
+const RUN = randomPrograms({ programs: 100, programTimeoutMs: 120_000 });
 /** One program in so many waits until nodes expire. */
 const EXPIRING_IN = 60;
-/** What a program may take that waits for expiry and then for watches. */
-const PROGRAM_TIMEOUT_MS = 120_000;
-/** What making a failure smaller may take, too. */
-const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
 
 const pinnedSchema = z.array(
   z.strictObject({
@@ -54,7 +49,7 @@ await describeWithEtcd("v2 as a real etcd", (binaries) => {
   });
   afterAll(() => pair?.[Symbol.asyncDispose]());
 
-  it.each(pinned)("$name", { timeout: PROGRAM_TIMEOUT_MS }, async ({ steps, shows }) => {
+  it.each(pinned)("$name", { timeout: RUN.programTimeoutMs }, async ({ steps, shows }) => {
     let known: ReadonlySet<string> | undefined;
     while (known === undefined) known = await compare(steps);
     expect([...known]).toEqual(shows ?? []);
@@ -65,18 +60,12 @@ await describeWithEtcd("v2 as a real etcd", (binaries) => {
     expect(KNOWN_DIFFERENCES.filter((name) => !shown.has(name))).toEqual([]);
   });
 
-  const title = `answers ${PROGRAMS} random programs the same (seed ${SEED})`;
-  it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
+  const title = `answers ${RUN.programs} random programs the same (seed ${RUN.seed})`;
+  it(title, { timeout: RUN.timeoutMs }, async () => {
     const property = fc.asyncProperty(
       program({ expiringIn: EXPIRING_IN }),
       async (steps) => void (await compare(steps)),
     );
-    await fc.assert(property, {
-      seed: SEED,
-      numRuns: PROGRAMS,
-      timeout: PROGRAM_TIMEOUT_MS,
-      interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-      markInterruptAsFailure: true,
-    });
+    await RUN.assert(property);
   });
 });

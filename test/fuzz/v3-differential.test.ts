@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
 import { MusterProcess } from "../support/muster-process.ts";
+import { randomPrograms } from "../support/random-programs.ts";
 import { V3Client } from "../support/v3-client.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
@@ -13,13 +14,7 @@ import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
 import { v3Program, watchedV3Program } from "./v3-programs.ts";
 import { listing, type V3Step, v3StepSchema } from "./v3-steps.ts";
 
-/** How many programs are played; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 40);
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-const PROGRAM_TIMEOUT_MS = 120_000;
-/** What making a failure smaller may take, too. */
-const ALL_TIMEOUT_MS = 240_000 + PROGRAMS * 3_000;
+const RUN = randomPrograms({ programs: 40, programTimeoutMs: 120_000 });
 /** etcd's own defaults, for its least lease. */
 const ELECTION = ["--heartbeat-interval", "100", "--election-timeout", "1000"];
 
@@ -34,9 +29,9 @@ const pinnedSchema = z.array(
 
 const pinned = pinnedSchema.parse(JSON.parse(await readFile(new URL("./v3-pinned.json", import.meta.url), "utf8")));
 
-await describeWithEtcdGo("3.7", "v3 as etcd 3.7", (binaries) => against(binaries, PROGRAMS));
-await describeWithEtcdGo("3.6", "v3 as etcd 3.6", (binaries) => against(binaries, Math.ceil(PROGRAMS / 3)));
-await describeWithEtcd("v3 as Debian's etcd", (binaries) => against(binaries, Math.ceil(PROGRAMS / 3)));
+await describeWithEtcdGo("3.7", "v3 as etcd 3.7", (binaries) => against(binaries, RUN.programs));
+await describeWithEtcdGo("3.6", "v3 as etcd 3.6", (binaries) => against(binaries, Math.ceil(RUN.programs / 3)));
+await describeWithEtcd("v3 as Debian's etcd", (binaries) => against(binaries, Math.ceil(RUN.programs / 3)));
 
 function against(binaries: EtcdBinaries, programs: number): void {
   const { version } = binaries;
@@ -64,7 +59,7 @@ function against(binaries: EtcdBinaries, programs: number): void {
     await Promise.all([etcd?.stop(), muster?.stop()]);
   });
 
-  it.each(pinned)("$name", { timeout: PROGRAM_TIMEOUT_MS }, async ({ steps, shows }) => {
+  it.each(pinned)("$name", { timeout: RUN.programTimeoutMs }, async ({ steps, shows }) => {
     expect([...(await compare(steps))]).toEqual((shows ?? []).filter((name) => differences.includes(name)));
   });
 
@@ -78,17 +73,11 @@ function against(binaries: EtcdBinaries, programs: number): void {
     ["programs", v3Program({ newer }), programs],
     ["programs that are watched", watchedV3Program({ newer: !isBefore(version, 3, 5) }), Math.ceil(programs / 2)],
   ] as const)(
-    `answers random %s the same (seed ${SEED})`,
-    { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS },
-    async (_title, program, numRuns) => {
+    `answers random %s the same (seed ${RUN.seed})`,
+    { timeout: RUN.timeoutMs },
+    async (_title, program, count) => {
       const property = fc.asyncProperty(program, async (steps) => void (await compare(steps)));
-      await fc.assert(property, {
-        seed: SEED,
-        numRuns,
-        timeout: PROGRAM_TIMEOUT_MS,
-        interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-        markInterruptAsFailure: true,
-      });
+      await RUN.assert(property, count);
     },
   );
 }

@@ -31,6 +31,8 @@ export type Lost = "applied" | "notApplied";
 
 export class SharedStore {
   readonly engine: Engine;
+  /** Told of every call of a process, before anything becomes of it. */
+  onCall: (() => void) | undefined;
   #seed: number;
 
   /** `seed`: of all chance in it. */
@@ -133,6 +135,7 @@ export class RemoteEngine implements Engine {
   }
 
   watch(request: WatchRequest): Watch {
+    this.#store.onCall?.();
     if (this.#isCut) throw unavailable();
     const watch = new RemoteWatch(this.#store, this.#store.engine.watch(request), () => this.#watches.delete(watch));
     this.#watches.add(watch);
@@ -183,6 +186,7 @@ export class RemoteEngine implements Engine {
   }
 
   async #arrive(): Promise<void> {
+    this.#store.onCall?.();
     if (this.#isCut) throw unavailable();
     await this.#store.delay();
     if (this.#isCut) throw unavailable();

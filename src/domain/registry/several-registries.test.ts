@@ -1,5 +1,4 @@
 /** Several processes on one store: clusters form through all of them at once. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import {
   bootstrap,
@@ -17,6 +16,9 @@ import { readMemberIds, readTokenHead } from "./token-state.ts";
 
 const IDS = ["a1", "b2", "c3"] as const;
 const TOKENS = 100;
+/** One call of all processes' in so many brings trouble; it is over when so many have met it. */
+const CALLS_PER_TROUBLE = 100;
+const CALLS_IN_TROUBLE = 20;
 
 /** All nodes of all tokens boot at once, each token's by one protocol; then all of a token must know the same. */
 async function formAll(world: Registries, tokens: readonly Token[]): Promise<void> {
@@ -34,6 +36,22 @@ async function formAll(world: Registries, tokens: readonly Token[]): Promise<voi
 async function makeTokens(world: Registries, count: number, size: number): Promise<readonly Token[]> {
   const made = Array.from({ length: count }, () => world.pick().registry.createToken(size));
   return (await Promise.all(made)).map(({ token }) => token);
+}
+
+/** From now on calls bring trouble: an answer is lost, or a connection broken. Gives how often that was tried. */
+function bringTrouble({ store, processes, pick }: Registries): () => number {
+  let calls = 0;
+  store.onCall = () => {
+    const place = ++calls % CALLS_PER_TROUBLE;
+    if (place === CALLS_IN_TROUBLE) for (const { engine } of processes) engine.mend();
+    if (place !== 0) return;
+    const { engine } = pick();
+    const mischief = store.chance(4);
+    if (mischief === 0) engine.losing.push("applied");
+    if (mischief === 1) engine.losing.push("notApplied");
+    if (mischief === 2) engine.cut();
+  };
+  return () => Math.floor(calls / CALLS_PER_TROUBLE);
 }
 
 function only(world: Registries) {
@@ -57,30 +75,15 @@ describe("several registries on one store", () => {
     const seed = Math.floor(Math.random() * 2 ** 31);
     await withRegistries(seed, async (world) => {
       const tokens = await makeTokens(world, 30, IDS.length);
-      let isOver = false;
-      const trouble = async () => {
-        while (!isOver) {
-          const { engine } = world.pick();
-          const mischief = world.store.chance(4);
-          if (mischief === 0) engine.losing.push("applied");
-          if (mischief === 1) engine.losing.push("notApplied");
-          if (mischief === 2) engine.cut();
-          await sleep(20);
-          for (const process of world.processes) process.engine.mend();
-          await sleep(20);
-        }
-      };
+      const troubles = bringTrouble(world);
       await world.store.beside(40, async () => {
-        const troubling = trouble();
         try {
           await formAll(world, tokens);
         } catch (error) {
           throw new Error(`with seed ${seed}`, { cause: error });
-        } finally {
-          isOver = true;
-          await troubling;
         }
       });
+      expect(troubles(), "calls in trouble").toBeGreaterThan(9);
     });
   });
 
