@@ -44,7 +44,10 @@ export interface RangeRequest extends KeyRange {
   readonly revision?: Revision;
   /** Absent: in key order (etcd: NONE, which is ascending by key). Equal targets keep key order, also when descending. */
   readonly sort?: { readonly target: SortTarget; readonly order: SortOrder };
-  /** Values come back empty. */
+  /**
+   * Values come back empty, and leases as they are or as NO_LEASE: etcd 3.7 answers from its index, which has the
+   * revisions and the version, but no lease. Whoever looks at a lease reads without this.
+   */
   readonly keysOnly?: boolean;
   /** Only `count` is answered; `kvs` is empty and `more` false. */
   readonly countOnly?: boolean;

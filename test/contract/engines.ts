@@ -20,6 +20,8 @@ export type Capability =
   | "compaction"
   /** Revisions follow one another without a gap, so that the next one is known. */
   | "gapless"
+  /** Keys without values come with their leases. */
+  | "leaseOfKeysOnly"
   /** Closed and opened again, it has what it had. */
   | "restart";
 

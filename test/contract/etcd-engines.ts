@@ -21,6 +21,9 @@ const LACKS: EngineKind["lacks"] = {
   ...(isBefore(version, [3, 5, 16])
     ? { tombstoneAtCompaction: `etcd ${version} drops tombstones at the compaction revision (3.5.16 keeps)` }
     : {}),
+  ...(isBefore(version, [3, 7, 0])
+    ? {}
+    : { leaseOfKeysOnly: `etcd ${version} reads keys without values from its index, which has no leases` }),
 };
 
 const advance = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,15 +3,16 @@ import fc from "fast-check";
 import { type Bytes, utf8 } from "../../src/base/bytes.ts";
 import { type ErrorCode, MusterError } from "../../src/base/errors.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import type {
-  Compare,
-  DeleteRangeRequest,
-  KeyRange,
-  Operation,
-  PutRequest,
-  RangeRequest,
-  RangeResult,
-  TxnRequest,
+import {
+  type Compare,
+  type DeleteRangeRequest,
+  type KeyRange,
+  NO_LEASE,
+  type Operation,
+  type PutRequest,
+  type RangeRequest,
+  type RangeResult,
+  type TxnRequest,
 } from "../../src/engine/model.ts";
 import { lines, name, rangeLines, resultLines } from "./requests.ts";
 
@@ -36,6 +37,8 @@ export interface ProgramOptions {
    * transaction wants of the store and that are not there is told has changed with etcd 3.6 and 3.7.
    */
   readonly asEtcd: boolean;
+  /** As etcd: whether keys without values come with their leases; default: they do. Else those leases are left out. */
+  readonly leaseOfKeysOnly?: boolean;
 }
 
 /** Few keys, so that they meet: prefixes of each other, and the ends of the space of bytes. */
@@ -205,7 +208,7 @@ async function answer(engine: Store, step: Step, options: ProgramOptions): Promi
   switch (step.do) {
     case "range": {
       const result = await engine.range(step.request);
-      return options.asEtcd ? untied(step.request, result) : rangeLines(result);
+      return options.asEtcd ? untied(step.request, result, options) : rangeLines(result);
     }
     case "txn": {
       const { revision, succeeded, results } = await engine.txn(step.request);
@@ -234,7 +237,7 @@ type Result = Awaited<ReturnType<Engine["txn"]>>["results"][number];
 
 function tell(result: Result, operation: Operation | undefined, options: ProgramOptions): unknown {
   if (options.asEtcd && result.kind === "range" && operation?.kind === "range") {
-    return untied(operation.request, result.result);
+    return untied(operation.request, result.result, options);
   }
   if (result.kind === "txn" && operation?.kind === "txn") {
     const branch = result.succeeded ? operation.request.success : operation.request.failure;
@@ -246,8 +249,13 @@ function tell(result: Result, operation: Operation | undefined, options: Program
   return resultLines(result);
 }
 
-/** A sorted range without the order of keys that sort as equal, which is a matter of chance on a real etcd. */
-function untied(request: RangeRequest, result: RangeResult): unknown {
+/**
+ * A sorted range without the order of keys that sort as equal, which is a matter of chance on a real etcd, and without
+ * leases that it may leave out.
+ */
+function untied(request: RangeRequest, given: RangeResult, { leaseOfKeysOnly = true }: ProgramOptions): unknown {
+  const isFromIndex = !leaseOfKeysOnly && request.keysOnly === true && request.sort?.target !== "value";
+  const result = isFromIndex ? { ...given, kvs: given.kvs.map((kv) => ({ ...kv, lease: NO_LEASE })) } : given;
   const target = request.sort?.target ?? "key";
   const order = result.kvs.map((kv) =>
     target === "value" ? name(kv.value) : target === "key" ? name(kv.key) : kv[target],

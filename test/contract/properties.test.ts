@@ -2,21 +2,15 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import { openMemoryEngine } from "../../src/engine/memory/memory-engine.ts";
+import { randomPrograms } from "../support/random-programs.ts";
 import { type Capability, ENGINES, type EngineKind, type Fixture } from "./engines.ts";
 import { Listener } from "./listener.ts";
 import { listing, outcome, type ProgramOptions, program, type Step } from "./programs.ts";
 import { ALL, apply, put } from "./requests.ts";
 
-/** How many programs an engine runs; a long run sets more. */
-const PROGRAMS = Number(process.env.MUSTER_TEST_PROGRAMS ?? 60);
+const RUN = randomPrograms({ programs: 60, programTimeoutMs: 60_000 });
 /** A real etcd runs so many times fewer: each step is a call, and its watches look at what they missed ten times a second. */
 const FEWER_ON_ETCD = 4;
-/** Set it to what a failure printed, to see it again. */
-const SEED = Number(process.env.MUSTER_TEST_SEED ?? Date.now() % 2 ** 31);
-/** A program that takes longer waits for what does not come. */
-const PROGRAM_TIMEOUT_MS = 60_000;
-/** What making a failure smaller may take, too. */
-const ALL_TIMEOUT_MS = 120_000 + PROGRAMS * 3_000;
 const SENTINEL = "the last key";
 
 /** Runs a program on both engines, step by step, and compares every answer, the live events and the history. */
@@ -74,7 +68,12 @@ interface Comparison {
 function comparisonWith(kind: EngineKind): Comparison {
   const lacks = (capability: Capability): boolean => kind.lacks[capability] !== undefined;
   return {
-    options: { restarts: !lacks("restart"), compactions: !lacks("compaction"), asEtcd: lacks("stableSort") },
+    options: {
+      restarts: !lacks("restart"),
+      compactions: !lacks("compaction"),
+      asEtcd: lacks("stableSort"),
+      leaseOfKeysOnly: !lacks("leaseOfKeysOnly"),
+    },
     marksTombstones: !lacks("tombstoneAtCompaction"),
   };
 }
@@ -87,9 +86,9 @@ for (const kind of ENGINES.filter(({ name }) => name !== "memory")) {
     });
     afterAll(() => started?.stop());
 
-    const programs = kind.lacks.fakeTime === undefined ? PROGRAMS : Math.ceil(PROGRAMS / FEWER_ON_ETCD);
-    const title = `engine: ${programs} random programs have the same outcome (seed ${SEED})`;
-    it(title, { timeout: ALL_TIMEOUT_MS + 2 * PROGRAM_TIMEOUT_MS }, async () => {
+    const programs = kind.lacks.fakeTime === undefined ? RUN.programs : Math.ceil(RUN.programs / FEWER_ON_ETCD);
+    const title = `engine: ${programs} random programs have the same outcome (seed ${RUN.seed})`;
+    it(title, { timeout: RUN.timeoutMs }, async () => {
       const how = comparisonWith(kind);
       const property = fc.asyncProperty(program(how.options), async (steps) => {
         const reference = openMemoryEngine();
@@ -100,13 +99,7 @@ for (const kind of ENGINES.filter(({ name }) => name !== "memory")) {
         await compareOn(steps, { reference, fixture }, how);
         await reference.close();
       });
-      await fc.assert(property, {
-        seed: SEED,
-        numRuns: programs,
-        timeout: PROGRAM_TIMEOUT_MS,
-        interruptAfterTimeLimit: ALL_TIMEOUT_MS,
-        markInterruptAsFailure: true,
-      });
+      await RUN.assert(property, programs);
     });
   });
 }

@@ -52,7 +52,7 @@ export async function* keysAt(
     const page = await engine.range({ key, end: null, revision: moment.revision, limit, uncounted: true });
     for (const kv of page.kvs) {
       if (LEFT_OUT.some((range) => covers(range, kv.key))) continue;
-      if (kv.lease === NO_LEASE || leases.has(kv.lease) || (await hangsOnForeignLease(engine, kv))) yield kv;
+      if (kv.lease === NO_LEASE || leases.has(kv.lease) || (await hungOnForeignLease(engine, kv))) yield kv;
     }
     const last = page.kvs.at(-1);
     more = page.more && last !== undefined;
@@ -71,14 +71,15 @@ async function readLease(engine: Engine, id: LeaseId): Promise<ExportedLease | u
   }
 }
 
-/** False where the key went with its lease; one that is there still hangs on a lease that somebody else granted. */
-async function hangsOnForeignLease(engine: Engine, { key, lease }: KeyValue): Promise<boolean> {
+/** False where the key went with its lease; one that is still the same hung on a lease that somebody else granted. */
+async function hungOnForeignLease(engine: Engine, { key, lease, createRevision }: KeyValue): Promise<boolean> {
+  // By its creation: whoever put it again since may have given it another lease, or none.
   const { kvs } = await engine.range({ key, keysOnly: true });
-  if (kvs[0]?.lease !== lease) return false;
+  if (kvs[0]?.createRevision !== createRevision) return false;
   throw new MusterError(
     "invalidArgument",
-    `Delete the key ${JSON.stringify(Buffer.from(key).toString())}, or put it without a lease: it hangs on the lease ` +
-      `"${lease}", which was not granted through Muster and cannot be moved`,
+    `Delete the key ${JSON.stringify(Buffer.from(key).toString())}, or put it without a lease: it hung on the lease ` +
+      `"${lease}" when the export began, which was not granted through Muster and cannot be moved`,
   );
 }
 
