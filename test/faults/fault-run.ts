@@ -13,7 +13,7 @@ import { textOf } from "./v3-client.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
 
 /** Files past their time are gone so long after the last fault. */
-const EXPIRED_MS = 60_000;
+const EXPIRED_MS = 30_000;
 /** No watch that is behind goes so long without being told anything: one whose connection was lost asks anew before. */
 const NOT_TOLD_MS = 35_000;
 /** Those that are being told one by one of what was before a Muster's start are not waited for longer. */

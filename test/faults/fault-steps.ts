@@ -6,10 +6,12 @@ import type { Operation, WriteOutcome } from "./history.ts";
 import type { StoreMuster } from "./store-muster.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
 
-/** A Muster that is to go on serving does so again within this, a leader's election included. */
-const SURVIVE_MS = 30_000;
-/** When the fault is over, all do, without a restart. */
-const RECOVER_MS = 40_000;
+/** A Muster that is to go on serving does so again within this: a call or two that run into STORE_DEADLINE_MS, and an election. */
+const SURVIVE_MS = 15_000;
+/** One that has no store refuses within this: a call that runs into STORE_DEADLINE_MS, and one that was taken before. */
+const REFUSE_MS = 10_000;
+/** When the fault is over, all do, without a restart by hand; those that were killed are to be started again first. */
+const RECOVER_MS = 15_000;
 /** No answer takes longer of a Muster that runs and is reached: served or refused. */
 const ANSWER_MS = 10_000;
 /** What was lost on its way is sent again so long after a link is there again. */
@@ -100,7 +102,7 @@ export class FaultSteps {
 
   /** It may have served a little longer. */
   async #expectRefusal(muster: StoreMuster, when: string): Promise<void> {
-    const deadline = performance.now() + SURVIVE_MS;
+    const deadline = performance.now() + REFUSE_MS;
     let outcome: WriteOutcome;
     do {
       outcome = await this.#write(muster);
@@ -108,7 +110,7 @@ export class FaultSteps {
       await sleep(POLL_MS);
     } while (performance.now() < deadline);
     const last = outcome.kind === "done" ? "it served" : outcome.why;
-    this.#wrong.push(`${muster.name} does not refuse with 503 within ${SURVIVE_MS} ms ${when}: ${last}`);
+    this.#wrong.push(`${muster.name} does not refuse with 503 within ${REFUSE_MS} ms ${when}: ${last}`);
   }
 
   async #expectNotice(muster: StoreMuster, when: string): Promise<void> {
