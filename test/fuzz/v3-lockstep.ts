@@ -4,11 +4,17 @@ import { isJsonObject, type Json } from "../conformance/json.ts";
 import type { Outcome, V3Client } from "../support/v3-client.ts";
 import { type Context, plainMessage } from "./v3-plain.ts";
 import { type V3Step, WATCH, wireRequest } from "./v3-steps.ts";
-import { V3WatchPlayer } from "./v3-watch-player.ts";
+import { V3WatchPlayer, type WatchPlayerOptions } from "./v3-watch-player.ts";
 
 export interface V3Pair {
   readonly etcd: V3Client;
   readonly muster: V3Client;
+  /**
+   * Each of Muster's watches is told in its own time, as over an etcd, where each has a stream beneath it: there is time
+   * to tell it as much as etcd did before a step may take that away, and in the end. How far it is, it says when it is
+   * there, which is not compared.
+   */
+  readonly isToldLate?: boolean;
 }
 
 /** Both servers' answers to a step, in a form in which they can be held against each other. */
@@ -24,12 +30,22 @@ const LAST_LOOKS: readonly V3Step[] = [
   { call: "Lease/LeaseLeases", request: {} },
 ];
 
+/** A watch is told first what these may take away from it. */
+const SETTLED = new Set([WATCH, "KV/Compact"]);
+
 /** Leases of the least time live longer than this. */
 const MOST_MS = 900;
 
 /** The answers of both to each step; none where the machine was so slow that short leases may have ended. */
 export async function playV3Program(pair: V3Pair, steps: readonly V3Step[]): Promise<readonly V3AnswerPair[]> {
-  const players = await Promise.all([Player.start(pair.etcd), Player.start(pair.muster)]);
+  const { isToldLate = false } = pair;
+  const start = (client: V3Client) => Player.start(client, { hearsProgress: !isToldLate });
+  const players = await Promise.all([start(pair.etcd), start(pair.muster)]);
+  const [ofEtcd, ofMuster] = players;
+  const settle = async (ofPlayer: (player: Player) => Promise<void>) => {
+    await Promise.all(players.map(ofPlayer));
+    if (isToldLate) await ofMuster.watches.catchUp(ofEtcd.watches);
+  };
   const beganAt = performance.now();
   const answers: V3AnswerPair[] = [];
   const both = async (step: V3Step, does: (player: Player) => Promise<Json>) => {
@@ -37,8 +53,14 @@ export async function playV3Program(pair: V3Pair, steps: readonly V3Step[]): Pro
     answers.push({ step, etcd, muster });
   };
   try {
-    for (const step of [...steps, ...LAST_LOOKS]) await both(step, (player) => player.play(step));
-    const [etcd = {}, muster = {}] = await Promise.all(players.map(({ watches }) => watches.finish()));
+    for (const step of [...steps, ...LAST_LOOKS]) {
+      if (SETTLED.has(step.call)) await settle((player) => player.prepare(step));
+      await both(step, (player) => player.play(step));
+    }
+    await settle(({ watches }) => watches.settle());
+    // By then what comes beyond that is there.
+    if (isToldLate) await ofMuster.watches.settle();
+    const [etcd, muster] = [ofEtcd.watches.told(), ofMuster.watches.told()];
     for (const watch of new Set([...Object.keys(etcd), ...Object.keys(muster)])) {
       answers.push({
         step: { call: WATCH, request: { told: watch } },
@@ -64,23 +86,32 @@ class Player {
   readonly #client: V3Client;
   readonly #start: number;
 
-  private constructor(client: V3Client, start: number) {
+  private constructor(client: V3Client, options: WatchPlayerOptions) {
     this.#client = client;
-    this.#start = start;
-    this.watches = new V3WatchPlayer(client, start);
+    this.#start = options.start;
+    this.watches = new V3WatchPlayer(client, options);
   }
 
-  static async start(client: V3Client): Promise<Player> {
-    return new Player(client, await emptied(client));
+  static async start(client: V3Client, options: Omit<WatchPlayerOptions, "start">): Promise<Player> {
+    return new Player(client, { ...options, start: await emptied(client) });
   }
 
+  /** Waits until all is told, before one of those steps. */
+  prepare(step: V3Step): Promise<void> {
+    return step.call === WATCH ? this.watches.prepare(this.#requestOf(step)) : this.watches.settle();
+  }
+
+  /** Plays a step for which all is prepared. */
   async play(step: V3Step): Promise<Json> {
-    const request = wireRequest(step.request, this.#start);
-    if (typeof request !== "object" || request === null) throw new Error(`give an object as request: ${step.call}`);
+    const request = this.#requestOf(step);
     if (step.call === WATCH) return this.watches.play(request);
-    // What a watch has not been told yet, a compaction may take away.
-    if (step.call === "KV/Compact") await this.watches.settle();
     return normalised(await this.#client.call(step.call, request), { step, start: this.#start });
+  }
+
+  #requestOf({ call, request }: V3Step): object {
+    const wired = wireRequest(request, this.#start);
+    if (typeof wired !== "object" || wired === null) throw new Error(`give an object as request: ${call}`);
+    return wired;
   }
 }
 

@@ -39,5 +39,7 @@ function programOf(weighted: readonly fc.WeightedArbitrary<V3Step>[], maxLength:
 
 function lasting(step: V3Step): V3Step {
   const { call, request } = step;
-  return call === "Lease/LeaseGrant" && Number(request.TTL) < 10 ? { call, request: { ...request, TTL: 6000 } } : step;
+  return call === "Lease/LeaseGrant" && Number(request.TTL ?? 0) < 10
+    ? { call, request: { ...request, TTL: 6000 } }
+    : step;
 }

@@ -5,7 +5,15 @@ import type { JsonObject } from "../conformance/json.ts";
 import type { V3Client } from "../support/v3-client.ts";
 import { plainMessage } from "./v3-plain.ts";
 import { WATCH } from "./v3-steps.ts";
-import { FENCE_KEY, readWatchResponse, type Told, type WatchResponse, watchesOf } from "./v3-watch-told.ts";
+import {
+  FENCE_KEY,
+  howMuch,
+  isProgressAnswer,
+  readWatchResponse,
+  type Told,
+  type WatchResponse,
+  watchesOf,
+} from "./v3-watch-told.ts";
 
 /** What is put to see when its event comes; it is not compared, as it may come late. */
 const FENCE = { key: Buffer.from(FENCE_KEY) };
@@ -14,6 +22,8 @@ const FENCE_ID = 999;
 /** Made and canceled again: whatever was asked before it has been done by then. */
 const BARRIER_ID = 998;
 const ANSWER_WAIT_MS = 30_000;
+/** What has not come by then is lost: over an etcd, a watch is told within milliseconds, and of the past within some 100. */
+const LATE_MS = 5_000;
 
 /** A request of a program, for a stream. */
 const askedSchema = z.object({
@@ -25,26 +35,40 @@ const askedSchema = z.object({
   progress_request: z.looseObject({}).optional(),
 });
 
+export interface WatchPlayerOptions {
+  /** The server's revision when the program began. */
+  readonly start: number;
+  /** Whether answers to progress requests are compared; they are left out where each comes in its own time. */
+  readonly hearsProgress: boolean;
+}
+
 export class V3WatchPlayer {
   readonly #client: V3Client;
-  readonly #start: number;
+  readonly #options: WatchPlayerOptions;
   readonly #open = new Map<number, Stream>();
   /** All that were ever open, by names that are the same on every server. */
   readonly #all = new Map<string, Stream>();
   /** Of the last put of the fence. */
   #fenced = 0;
+  #hasLost = false;
 
-  constructor(client: V3Client, start: number) {
+  constructor(client: V3Client, options: WatchPlayerOptions) {
     this.#client = client;
-    this.#start = start;
+    this.#options = options;
   }
 
-  /** Does what a step asks of a stream; resolves when that is done, and all has come that was under way before. */
+  /** Waits until all has come that was under way before a step. */
+  async prepare(request: object): Promise<void> {
+    const { stream: number, end } = askedSchema.parse(request);
+    const stream = await this.#stream(number);
+    if (end === true || !stream.isHalfClosed) await this.settle();
+  }
+
+  /** Does what a step asks of a stream, for which all is prepared; resolves when that is done. */
   async play(request: object): Promise<null> {
     const { stream: number, end, half_close, ...asked } = askedSchema.parse(request);
     const stream = await this.#stream(number);
     if (stream.isHalfClosed && end !== true) return null;
-    await this.settle();
     if (end === true) {
       stream.close();
       this.#open.delete(number);
@@ -67,10 +91,21 @@ export class V3WatchPlayer {
     await Promise.all([...this.#open.values()].map((stream) => stream.reachFence(this.#fenced)));
   }
 
-  /** What every watch was told, when all is. */
-  async finish(): Promise<JsonObject> {
-    await this.settle();
-    const context = { step: { call: WATCH, request: {} }, start: this.#start };
+  /**
+   * Waits until each watch was told as much as on another server, on which the same was played. What does not come in
+   * time is lost, which the comparison shows: nothing is waited for any more then.
+   */
+  async catchUp(ahead: V3WatchPlayer): Promise<void> {
+    for (const [number, stream] of this.#open) {
+      if (this.#hasLost) return;
+      const due = howMuch(ahead.#open.get(number)?.come ?? []);
+      this.#hasLost = !(await stream.isTold(due));
+    }
+  }
+
+  /** What every watch was told. */
+  told(): JsonObject {
+    const context = { step: { call: WATCH, request: {} }, start: this.#options.start };
     const show: Told = (response) => plainMessage(response, context);
     const told = [...this.#all].flatMap(([name, stream]) => watchesOf(name, stream.come, show));
     return Object.fromEntries(told);
@@ -84,7 +119,7 @@ export class V3WatchPlayer {
   async #stream(number: number): Promise<Stream> {
     const known = this.#open.get(number);
     if (known !== undefined) return known;
-    const stream = new Stream(this.#client.duplex(WATCH));
+    const stream = new Stream(this.#client.duplex(WATCH), this.#options);
     const name = `stream ${number}, ${this.#all.size}`;
     this.#open.set(number, stream);
     this.#all.set(name, stream);
@@ -109,10 +144,11 @@ class Stream {
   readonly #own: WatchResponse[] = [];
   #onCome: (error?: Error) => void = () => {};
 
-  constructor(stream: ClientDuplexStream<object, object>) {
+  constructor(stream: ClientDuplexStream<object, object>, { hearsProgress }: WatchPlayerOptions) {
     this.#stream = stream;
     stream.on("data", (data: unknown) => {
       const response = readWatchResponse(data);
+      if (!hearsProgress && isProgressAnswer(response)) return;
       const isOwn = response.watch_id === FENCE_ID || response.watch_id === BARRIER_ID;
       (isOwn ? this.#own : this.come).push(response);
       this.#onCome();
@@ -162,16 +198,35 @@ class Stream {
     }
   }
 
+  /** Whether each watch was told so much, by their IDs, or is in time. */
+  isTold(due: ReadonlyMap<number, number>): Promise<boolean> {
+    const isThere = () => {
+      const come = howMuch(this.come);
+      return [...due].every(([id, much]) => (come.get(id) ?? 0) >= much);
+    };
+    return this.#happens(isThere, { withinMs: LATE_MS, what: "all was told" });
+  }
+
   /** Rejects when the stream ends, or nothing that matches comes in time. */
   async until(matches: Matches, what: string): Promise<void> {
-    if (this.#own.some(matches)) return;
+    const isThere = () => this.#own.some(matches);
+    if (await this.#happens(isThere, { withinMs: ANSWER_WAIT_MS, what })) return;
+    throw new Error(`waited ${ANSWER_WAIT_MS} ms in vain for ${what}`);
+  }
+
+  /** Whether something comes that makes it so, in time. Rejects when the stream ends before. */
+  async #happens(
+    isSo: () => boolean,
+    { withinMs, what }: { readonly withinMs: number; readonly what: string },
+  ): Promise<boolean> {
+    if (isSo()) return true;
     let timer: NodeJS.Timeout | undefined;
     try {
-      await new Promise<void>((resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`waited ${ANSWER_WAIT_MS} ms in vain for ${what}`)), ANSWER_WAIT_MS);
+      return await new Promise<boolean>((resolve, reject) => {
+        timer = setTimeout(() => resolve(false), withinMs);
         this.#onCome = (error) => {
           if (error !== undefined) reject(new Error(`the stream ended before ${what}`, { cause: error }));
-          else if (this.#own.some(matches)) resolve();
+          else if (isSo()) resolve(true);
         };
       });
     } finally {

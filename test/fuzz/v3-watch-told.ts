@@ -4,6 +4,7 @@ import { isJsonObject, type Json } from "../conformance/json.ts";
 
 /** The key whose events are left out. */
 export const FENCE_KEY = "~fence";
+const FENCE = Buffer.from(FENCE_KEY);
 
 /** The largest response to a watch that asked for fragments, but for a single event. */
 const FRAGMENT_BYTES = 2 * 1024 * 1024;
@@ -58,6 +59,20 @@ export function watchesOf(stream: string, responses: readonly WatchResponse[], s
     unfinished = response.fragment ? watch_id : undefined;
   }
   return [...told].map(([id, list]) => [`${stream}, watch ${id}`, list]);
+}
+
+export function isProgressAnswer({ watch_id, created, canceled }: WatchResponse): boolean {
+  return watch_id === -1 && !created && !canceled;
+}
+
+/** How many events, and responses without any, came for each watch, by its ID. */
+export function howMuch(responses: readonly WatchResponse[]): ReadonlyMap<number, number> {
+  const much = new Map<number, number>();
+  for (const { watch_id, events } of responses) {
+    const items = events.length === 0 ? 1 : events.filter(({ kv }) => !FENCE.equals(kv.key)).length;
+    much.set(watch_id, (much.get(watch_id) ?? 0) + items);
+  }
+  return much;
 }
 
 function add(list: Json[], shown: Json): void {
