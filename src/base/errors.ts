@@ -63,6 +63,8 @@ export const ERROR_CODES = [
   "eventIndexCleared",
   /** A form or query field has a value that it cannot have (v2: 209 and the 2xx of the field). */
   "invalidField",
+  /** A change of users and roles that etcd would refuse too; details.reason says why. */
+  "authRefused",
   /** Too many writers changed the same keys for too long; the caller may try again. */
   "contention",
   /** A defect of Muster. */

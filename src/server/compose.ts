@@ -8,6 +8,7 @@ import { type ClockJump, SteadyClock } from "../base/steady-clock.ts";
 import { STORE_CLOSE_MS } from "../base/store-limits.ts";
 import { Traffic } from "../base/traffic.ts";
 import { musterVersion } from "../base/version.ts";
+import { AuthStore } from "../domain/auth/auth-store.ts";
 import { HealthProbe } from "../domain/health-probe.ts";
 import { openKeyspace } from "../domain/keyspace/keyspace.ts";
 import { refuseHalfImport } from "../domain/move/half-import.ts";
@@ -164,6 +165,7 @@ function facesOf(parts: Parts, { config, log }: ComposeOptions): Omit<Compositio
       headers,
       engine,
       keyspace,
+      auth: new AuthStore(engine),
       probe,
       keyspaceFor: ({ address, host, connection }) =>
         // Spelled out: it is done for every call.

@@ -33,6 +33,7 @@ const STATUS = {
   directoryNotEmpty: 403,
   eventIndexCleared: 400,
   invalidField: 400,
+  authRefused: 400,
   contention: 503,
   internal: 500,
 } as const satisfies Record<ErrorCode, number>;

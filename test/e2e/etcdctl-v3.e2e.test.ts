@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
 import { startEtcd } from "../support/etcd-server.ts";
 import { EtcdctlV3Session } from "../support/etcdctl-v3-session.ts";
-import { ETCDCTL_V3_STEPS } from "../support/etcdctl-v3-steps.ts";
+import { ETCDCTL_V3_AUTH_STEPS, ETCDCTL_V3_STEPS } from "../support/etcdctl-v3-steps.ts";
 import { MusterProcess } from "../support/muster-process.ts";
 import { startProcess } from "../support/processes.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
@@ -23,6 +23,17 @@ function define(binaries: EtcdBinaries): void {
     const [expected, got] = await Promise.all(
       [etcd.clientAddress, new URL(muster.clientUrl).host].map(async (address) =>
         (await EtcdctlV3Session.start(binaries, address)).play(ETCDCTL_V3_STEPS),
+      ),
+    );
+    expect(got).toEqual(expected);
+  });
+
+  test("users and roles: writes the same and exits the same as on a real etcd whose authentication is off", async () => {
+    await using muster = await MusterProcess.start();
+    await using etcd = await startEtcd(binaries);
+    const [expected, got] = await Promise.all(
+      [etcd.clientAddress, new URL(muster.clientUrl).host].map(async (address) =>
+        (await EtcdctlV3Session.start(binaries, address)).play(ETCDCTL_V3_AUTH_STEPS),
       ),
     );
     expect(got).toEqual(expected);

@@ -51,3 +51,30 @@ export const ETCDCTL_V3_STEPS: readonly V3Step[] = [
   { run: ["del", "", "--prefix"] },
   { run: ["get", "", "--prefix"] },
 ];
+
+/** Users and roles, on a server whose authentication is off and stays so. */
+export const ETCDCTL_V3_AUTH_STEPS: readonly V3Step[] = [
+  ...lines("auth status", "user list", "role list", "auth enable", "auth disable"),
+  ...lines("user add plain --no-password", "user add typed:secret", "user add given --new-user-password secret"),
+  ...lines("user add plain --no-password", "user add", "user list", "user get plain", "user get none"),
+  { run: ["user", "add", "piped", "--interactive=false"], stdin: "secret\n" },
+  { run: ["user", "add", "", "--no-password"] },
+  { run: ["user", "add", `long:${"p".repeat(72)}`] },
+  { run: ["user", "passwd", "typed", "--interactive=false"], stdin: "other\n" },
+  { run: ["user", "passwd", "none", "--interactive=false"], stdin: "other\n" },
+  ...lines("role add reader", "role add writer", "role add reader", "role list", "role get reader", "role get none"),
+  { run: ["role", "add", ""] },
+  ...lines("role grant-permission reader read a", "role grant-permission reader read b c"),
+  ...lines("role grant-permission reader read p --prefix", "role grant-permission reader read f --from-key"),
+  ...lines("role grant-permission reader readwrite a", "role grant-permission writer write z"),
+  ...lines("role grant-permission none read a", "role grant-permission reader nosuchtype a", "role get reader"),
+  ...lines("role revoke-permission reader a", "role revoke-permission reader a", "role revoke-permission reader b c"),
+  ...lines("role revoke-permission reader p --prefix", "role revoke-permission none a", "role get reader"),
+  ...lines("user grant-role plain writer", "user grant-role plain reader", "user grant-role plain reader"),
+  ...lines("user grant-role plain none", "user grant-role none reader", "user get plain", "user get plain --detail"),
+  ...lines("user revoke-role plain reader", "user revoke-role plain reader", "user revoke-role none reader"),
+  ...lines("role delete writer", "role delete writer", "user get plain", "role list"),
+  ...lines("role add root", "user grant-role plain root", "auth enable", "user add root --no-password"),
+  ...lines("auth enable", "user delete root", "role delete root", "user get plain"),
+  ...lines("user delete plain", "user delete plain", "user list", "auth status"),
+];

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
+import { AuthStore } from "../../src/domain/auth/auth-store.ts";
 import { HealthProbe } from "../../src/domain/health-probe.ts";
 import { openKeyspace } from "../../src/domain/keyspace/keyspace.ts";
 import type { Engine } from "../../src/engine/engine.ts";
@@ -35,6 +36,7 @@ export async function startMusterV3({ directory, isRemote = false }: MusterV3Opt
       headers,
       engine: isRemote ? {} : engine,
       keyspace,
+      auth: new AuthStore(engine),
       probe,
       keyspaceFor: () => keyspace,
       maxRequestBytes: 1536 * 1024,

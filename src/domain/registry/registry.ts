@@ -6,11 +6,11 @@
 import { equalBytes, utf8 } from "../../base/bytes.ts";
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
+import { KeyedQueue } from "../../base/keyed-queue.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
-import { KeyedQueue } from "../tree/keyed-queue.ts";
 import type {
   GetOptions,
   Rider,

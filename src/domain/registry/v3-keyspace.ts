@@ -4,6 +4,7 @@
  */
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
+import type { KeyedQueue } from "../../base/keyed-queue.ts";
 import { REGISTRY_TXN_ATTEMPTS } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Engine, EngineStatus, Watch } from "../../engine/engine.ts";
@@ -21,7 +22,6 @@ import type {
 } from "../../engine/model.ts";
 import { clientTxn } from "../keyspace/client-keys.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
-import type { KeyedQueue } from "../tree/keyed-queue.ts";
 import type { Origin } from "./origin.ts";
 import type { Lifetime } from "./registration.ts";
 import { Telling } from "./telling.ts";

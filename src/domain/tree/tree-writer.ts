@@ -4,13 +4,13 @@
  */
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
+import { KeyedQueue } from "../../base/keyed-queue.ts";
 import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
 import { expireBelow } from "./expire-below.ts";
 import { ForeseenWrites } from "./foreseen-writes.ts";
 import type { Place } from "./in-turn.ts";
-import { KeyedQueue } from "./keyed-queue.ts";
 import type { Foresight, Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
 import { pathError, pathTooLong } from "./tree-errors.ts";

@@ -1,79 +1,107 @@
-/**
- * The Auth service of an etcd whose authentication is off, and which has no users and no roles: looking for one answers
- * as there, and making one says that there are none.
- */
-import type { Keyspace } from "../../domain/keyspace/keyspace.ts";
-import type { CallPeer } from "../../grpc/call.ts";
+/** The Auth service of an etcd whose authentication is off: users and roles are there, and nobody is asked for either. */
+import { MusterError } from "../../base/errors.ts";
+import type { Permission, PermissionType } from "../../domain/auth/auth-model.ts";
+import type { AuthStore } from "../../domain/auth/auth-store.ts";
+import type { Revision } from "../../engine/model.ts";
 import { GrpcError } from "../../grpc/grpc-error.ts";
 import { defineService, type Service } from "../../grpc/service.ts";
 import { Status } from "../../grpc/status.ts";
+import { type Permission as WirePermission, Permission_Type as WireType } from "../../proto/authpb.ts";
 import { AuthDefinition } from "../../proto/etcdserverpb.ts";
+import { isReadable, mustBeHashable } from "./auth-passwords.ts";
 import { etcdError, toGrpcError } from "./errors.ts";
 import type { Headers } from "./header.ts";
 
 export interface AuthOptions {
   readonly headers: Headers;
-  /** The keys as the caller may see and write them: of them, only the revision is told. */
-  readonly keyspaceFor: (peer: CallPeer) => Keyspace;
+  readonly auth: AuthStore;
   /** Whether the store is an etcd, which may have users of its own. */
   readonly isRemote: boolean;
 }
 
-/** What an etcd tells that never had a user. */
-const AUTH_REVISION = 1;
+const ALWAYS_OFF =
+  "Keep clients out by the address that the client listener has, or by a proxy before it: Muster's authentication is always off";
+const OFF_OVER_ETCD =
+  "Turn it on in the etcd behind this Muster, and keep clients out by the address that the client listener has: Muster's own authentication is always off";
 
-const NO_USERS =
-  "Keep clients out by the address that Muster listens on: it has no users, roles and passwords, and its authentication is always off";
-
-const ETCD_USERS =
-  "Make users and roles in the etcd behind this Muster with etcdctl there: Muster's own authentication is always off";
-
-/** The service over a keyspace. */
-export function authService({ headers, keyspaceFor, isRemote }: AuthOptions): Service {
-  const unserved = () => new GrpcError(Status.UNIMPLEMENTED, isRemote ? ETCD_USERS : NO_USERS);
-  const headerFor = async ({ peer }: { readonly peer: CallPeer }) =>
-    headers.at((await keyspaceFor(peer).status()).revision);
-  const noUser = async (): Promise<never> => {
-    throw etcdError("userNotFound");
-  };
-  const noRole = async (): Promise<never> => {
-    throw etcdError("roleNotFound");
-  };
+/** The service over the users and roles of a store. */
+export function authService({ headers, auth, isRemote }: AuthOptions): Service {
+  const changed = async (change: Promise<Revision>) => ({ header: headers.at(await change) });
   return defineService(
     AuthDefinition,
     {
-      authStatus: async (_request, call) => ({
-        header: await headerFor(call),
-        enabled: false,
-        authRevision: AUTH_REVISION,
-      }),
-      authEnable: async () => {
-        throw etcdError("rootUserNotExist");
+      authStatus: async () => {
+        const { revision, authRevision } = await auth.status();
+        return { header: headers.at(revision), enabled: false, authRevision };
       },
-      authDisable: async (_request, call) => ({ header: await headerFor(call) }),
+      authEnable: async () => {
+        await auth.mustHaveRoot();
+        throw new GrpcError(Status.UNIMPLEMENTED, isRemote ? OFF_OVER_ETCD : ALWAYS_OFF);
+      },
+      authDisable: async () => ({ header: headers.at((await auth.status()).revision) }),
       authenticate: async () => {
         throw etcdError("authNotEnabled");
       },
-      userAdd: async ({ name }) => {
-        throw name === "" ? etcdError("userEmpty") : unserved();
+      userAdd: async ({ name, password, options }) => {
+        const noPassword = options?.noPassword === true;
+        if (!noPassword) mustBeHashable(password);
+        return changed(auth.addUser(name, { noPassword }));
       },
-      userGet: noUser,
-      userDelete: noUser,
-      userChangePassword: noUser,
-      userGrantRole: noUser,
-      userRevokeRole: noUser,
-      userList: async (_request, call) => ({ header: await headerFor(call), users: [] }),
-      roleAdd: async ({ name }) => {
-        throw name === "" ? etcdError("roleEmpty") : unserved();
+      userGet: async ({ name }) => {
+        const { revision, roles } = await auth.user(name);
+        return { header: headers.at(revision), roles };
       },
-      roleGet: noRole,
-      roleDelete: noRole,
-      roleGrantPermission: async ({ perm }) => {
-        throw etcdError(perm === undefined ? "permissionNotGiven" : "roleNotFound");
+      userList: async () => {
+        const { revision, names } = await auth.list("user");
+        return { header: headers.at(revision), users: names };
       },
-      roleRevokePermission: noRole,
-      roleList: async (_request, call) => ({ header: await headerFor(call), roles: [] }),
+      userDelete: ({ name }) => changed(auth.deleteUser(name)),
+      userChangePassword: async ({ name, password, hashedPassword }) => {
+        mustBeHashable(password);
+        return changed(auth.changePassword(name, { isReadable: isReadable({ password, hashedPassword }) }));
+      },
+      userGrantRole: ({ user, role }) => changed(auth.grantRole({ user, role })),
+      userRevokeRole: ({ name, role }) => changed(auth.revokeRole({ user: name, role })),
+      roleAdd: ({ name }) => changed(auth.addRole(name)),
+      roleGet: async ({ role }) => {
+        const { revision, permissions } = await auth.role(role);
+        return { header: headers.at(revision), perm: permissions.map(toWire) };
+      },
+      roleList: async () => {
+        const { revision, names } = await auth.list("role");
+        return { header: headers.at(revision), roles: names };
+      },
+      roleDelete: ({ role }) => changed(auth.deleteRole(role)),
+      roleGrantPermission: async ({ name, perm }) => {
+        if (perm === undefined) throw etcdError("permissionNotGiven");
+        return changed(auth.grantPermission(name, fromWire(perm)));
+      },
+      roleRevokePermission: ({ role, key, rangeEnd }) => changed(auth.revokePermission(role, { key, end: rangeEnd })),
     },
     { toGrpcError },
   );
+}
+
+const WIRE_TYPES = {
+  read: WireType.READ,
+  write: WireType.WRITE,
+  readwrite: WireType.READWRITE,
+} as const satisfies Record<PermissionType, WireType>;
+
+const TYPES = {
+  [WireType.READ]: "read",
+  [WireType.WRITE]: "write",
+  [WireType.READWRITE]: "readwrite",
+} as const satisfies Record<WireType, PermissionType>;
+
+function toWire({ type, key, end }: Permission): WirePermission {
+  return { permType: WIRE_TYPES[type], key, rangeEnd: end };
+}
+
+/** Error: `invalidArgument`, for a type that there is not: etcd takes it, and permits nothing by it. */
+function fromWire({ permType, key, rangeEnd }: WirePermission): Permission {
+  // The number is the client's, and may be any.
+  const type: PermissionType | undefined = TYPES[permType];
+  if (type !== undefined) return { type, key, end: rangeEnd };
+  throw new MusterError("invalidArgument", `Permit READ, WRITE or READWRITE: "${permType}" is none of them`);
 }

@@ -1,6 +1,7 @@
 /** What etcd says is wrong, in its own words: its clients tell errors by code and words (api/v3/v3rpc/rpctypes/error.go). */
 import type { ErrorCode } from "../../base/errors.ts";
 import { isMusterError } from "../../base/errors.ts";
+import { authRefusalOf } from "../../domain/auth/auth-refusals.ts";
 import { GrpcError } from "../../grpc/grpc-error.ts";
 import { Status } from "../../grpc/status.ts";
 
@@ -29,11 +30,29 @@ export const ETCD_ERRORS = {
   memberNotFound: { status: Status.NOT_FOUND, words: "etcdserver: member not found" },
   memberNotLearner: { status: Status.FAILED_PRECONDITION, words: "etcdserver: can only promote a learner member" },
   rootUserNotExist: { status: Status.FAILED_PRECONDITION, words: "etcdserver: root user does not exist" },
+  rootRoleNotExist: {
+    status: Status.FAILED_PRECONDITION,
+    words: "etcdserver: root user does not have root role",
+  },
+  userAlreadyExist: { status: Status.FAILED_PRECONDITION, words: "etcdserver: user name already exists" },
   userEmpty: { status: Status.INVALID_ARGUMENT, words: "etcdserver: user name is empty" },
   userNotFound: { status: Status.FAILED_PRECONDITION, words: "etcdserver: user name not found" },
+  // etcd has no code of its own for what is wrong with a password.
+  noPasswordUser: {
+    status: Status.UNKNOWN,
+    words: "auth: authentication failed, password was given for no password user",
+  },
+  passwordTooLong: { status: Status.UNKNOWN, words: "bcrypt: password length exceeds 72 bytes" },
+  roleAlreadyExist: { status: Status.FAILED_PRECONDITION, words: "etcdserver: role name already exists" },
   roleEmpty: { status: Status.INVALID_ARGUMENT, words: "etcdserver: role name is empty" },
   roleNotFound: { status: Status.FAILED_PRECONDITION, words: "etcdserver: role name not found" },
+  roleNotGranted: { status: Status.FAILED_PRECONDITION, words: "etcdserver: role is not granted to the user" },
   permissionNotGiven: { status: Status.INVALID_ARGUMENT, words: "etcdserver: permission not given" },
+  permissionNotGranted: {
+    status: Status.FAILED_PRECONDITION,
+    words: "etcdserver: permission is not granted to the role",
+  },
+  invalidAuthMgmt: { status: Status.INVALID_ARGUMENT, words: "etcdserver: invalid auth management" },
   permissionDenied: { status: Status.PERMISSION_DENIED, words: "etcdserver: permission denied" },
   authNotEnabled: { status: Status.FAILED_PRECONDITION, words: "etcdserver: authentication is not enabled" },
   tooManyRequests: { status: Status.RESOURCE_EXHAUSTED, words: "etcdserver: too many requests" },
@@ -67,6 +86,7 @@ const BY_CODE = {
   // By these words they know that it may have been applied all the same.
   outcomeUnknown: ETCD_ERRORS.timeout,
   sharedStore: { status: Status.PERMISSION_DENIED },
+  authRefused: { status: Status.FAILED_PRECONDITION },
   contention: { status: Status.UNAVAILABLE },
   closed: ETCD_ERRORS.stopped,
   nodeNotFound: { status: Status.NOT_FOUND },
@@ -91,6 +111,7 @@ export function toGrpcError(error: unknown): GrpcError {
   if (error instanceof GrpcError) return error;
   if (!isMusterError(error))
     return new GrpcError(Status.INTERNAL, "Report this defect of Muster: the log has it", { cause: error });
-  const told: EtcdError = BY_CODE[error.code];
+  const refusal = authRefusalOf(error);
+  const told: EtcdError = refusal === undefined ? BY_CODE[error.code] : ETCD_ERRORS[refusal];
   return new GrpcError(told.status, told.words ?? error.message, { cause: error });
 }

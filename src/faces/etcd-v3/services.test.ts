@@ -114,10 +114,56 @@ describe("clusterService", () => {
   });
 });
 
-it.each(["UserAdd", "RoleAdd"])("authService: %s says that there are no users and roles", async (name) => {
-  expect(await client.call(`Auth/${name}`, { name: "a", password: "x" })).toMatchObject({
-    code: Status.UNIMPLEMENTED,
-    details: expect.stringContaining("no users"),
+describe("authService", () => {
+  const ofClients = async () => Reflect.get((await client.call("KV/Range", EVERY_KEY)).answers[0] ?? {}, "count");
+  const EVERY_KEY = { key: Buffer.of(0), range_end: Buffer.of(0), count_only: true };
+
+  it("tells of every answer at which revision it holds", async () => {
+    const revisionOf = ({ answers: [answer] }: Outcome) =>
+      Number(Reflect.get(Reflect.get(answer ?? {}, "header"), "revision"));
+    const before = revisionOf(await client.call("Auth/AuthStatus", {}));
+    expect(revisionOf(await client.call("Auth/UserAdd", { name: "counted" }))).toBe(before + 1);
+    expect(revisionOf(await client.call("Auth/UserGet", { name: "counted" }))).toBe(before + 1);
+    expect(revisionOf(await client.call("Auth/UserDelete", { name: "counted" }))).toBe(before + 2);
+    expect(revisionOf(await client.call("Auth/UserList", {}))).toBe(before + 2);
+  });
+
+  it("shows no user or role among the keys, and lets nobody write one there", async () => {
+    const before = await ofClients();
+    await client.call("Auth/UserAdd", { name: "hidden" });
+    expect(await ofClients()).toBe(before);
+    const forged = { key: Buffer.from("\0auth/user/forged"), value: Buffer.from("{}") };
+    expect(await client.call("KV/Put", forged)).toMatchObject({ code: Status.INVALID_ARGUMENT });
+    await client.call("Auth/UserDelete", { name: "hidden" });
+  });
+
+  it("AuthEnable, where etcd would turn it on: says that it is always off, and what to do instead", async () => {
+    await client.call("Auth/UserAdd", { name: "root", password: "x" });
+    expect(await client.call("Auth/AuthEnable", {})).toMatchObject({
+      details: "etcdserver: root user does not have root role",
+    });
+    await client.call("Auth/UserGrantRole", { user: "root", role: "root" });
+    expect(await client.call("Auth/AuthEnable", {})).toMatchObject({
+      code: Status.UNIMPLEMENTED,
+      details: expect.stringMatching(/^Keep clients out by/),
+    });
+    expect(await client.call("Auth/AuthStatus", {})).toMatchObject({ answers: [{ enabled: false }] });
+    await client.call("Auth/UserDelete", { name: "root" });
+  });
+
+  it("refuses a name that is longer than keys can be, and a kind of permission that there is not", async () => {
+    const long = "n".repeat(2_000);
+    for (const method of ["UserAdd", "RoleAdd"]) {
+      expect(await client.call(`Auth/${method}`, { name: long })).toMatchObject({
+        code: Status.INVALID_ARGUMENT,
+        details: expect.stringMatching(/^Use a shorter name .* has 2000 bytes/),
+      });
+    }
+    const perm = { permType: 7, key: Buffer.from("a") };
+    expect(await client.call("Auth/RoleGrantPermission", { name: "r", perm })).toMatchObject({
+      code: Status.INVALID_ARGUMENT,
+      details: expect.stringContaining('"7"'),
+    });
   });
 });
 

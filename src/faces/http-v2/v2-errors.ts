@@ -63,6 +63,7 @@ const TABLE = {
   leaseExists: DEFECT,
   leaseTtlTooLarge: DEFECT,
   sharedStore: DEFECT,
+  authRefused: DEFECT,
   directoryInUse: DEFECT,
   directoryCorrupt: DEFECT,
   directoryTooNew: DEFECT,

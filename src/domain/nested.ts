@@ -1,6 +1,6 @@
 /** Very many puts as one transaction, within what etcd lets one have. */
-import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
-import type { Operation } from "../../engine/model.ts";
+import { MAX_TXN_OPERATIONS } from "../base/limits.ts";
+import type { Operation } from "../engine/model.ts";
 
 /**
  * The operations nested as deep as there are many of them: what the longest list on the way has counts against each list
