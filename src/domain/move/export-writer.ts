@@ -3,7 +3,12 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isMusterError, MusterError } from "../../base/errors.ts";
-import { EXPORT_ATTEMPTS, EXPORT_PAGE_BYTES, EXPORT_PIECE_BYTES } from "../../base/move-limits.ts";
+import {
+  EXPORT_ATTEMPTS,
+  EXPORT_LARGEST_PAGE_BYTES,
+  EXPORT_PAGE_BYTES,
+  EXPORT_PIECE_BYTES,
+} from "../../base/move-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import { writeEnd, writeHeader, writeKey, writeLease } from "./export-lines.ts";
@@ -62,7 +67,8 @@ function unwritable(file: string, cause: unknown): MusterError {
 async function writeSome(options: ExportOptions, handle: FileHandle): Promise<Exported> {
   for (let attempt = 0; attempt < EXPORT_ATTEMPTS; attempt++) {
     try {
-      return await writeOnce(options, { handle, pageBytes: EXPORT_PAGE_BYTES * 4 ** attempt });
+      const pageBytes = Math.min(EXPORT_PAGE_BYTES * 4 ** attempt, EXPORT_LARGEST_PAGE_BYTES);
+      return await writeOnce(options, { handle, pageBytes });
     } catch (error) {
       if (!isMusterError(error, "compacted")) throw error;
     }
