@@ -15,18 +15,22 @@ import type { Headers } from "./header.ts";
 export interface AuthOptions {
   readonly headers: Headers;
   readonly auth: AuthStore;
-  /** Whether the store is an etcd, which may have users of its own. */
+  /** Whether the store is an etcd, which may have users of its own: none are made beside them. */
   readonly isRemote: boolean;
 }
 
 const ALWAYS_OFF =
   "Keep clients out by the address that the client listener has, or by a proxy before it: Muster's authentication is always off";
-const OFF_OVER_ETCD =
-  "Turn it on in the etcd behind this Muster, and keep clients out by the address that the client listener has: Muster's own authentication is always off";
+const ETCD_USERS =
+  "Make users and roles in the etcd behind this Muster with etcdctl there: Muster's own authentication is always off";
 
 /** The service over the users and roles of a store. */
 export function authService({ headers, auth, isRemote }: AuthOptions): Service {
   const changed = async (change: Promise<Revision>) => ({ header: headers.at(await change) });
+  // What the store was moved with can still be looked at, and taken out.
+  const mustBeOwn = () => {
+    if (isRemote) throw new GrpcError(Status.UNIMPLEMENTED, ETCD_USERS);
+  };
   return defineService(
     AuthDefinition,
     {
@@ -36,13 +40,14 @@ export function authService({ headers, auth, isRemote }: AuthOptions): Service {
       },
       authEnable: async () => {
         await auth.mustHaveRoot();
-        throw new GrpcError(Status.UNIMPLEMENTED, isRemote ? OFF_OVER_ETCD : ALWAYS_OFF);
+        throw new GrpcError(Status.UNIMPLEMENTED, isRemote ? ETCD_USERS : ALWAYS_OFF);
       },
       authDisable: async () => ({ header: headers.at((await auth.status()).revision) }),
       authenticate: async () => {
         throw etcdError("authNotEnabled");
       },
       userAdd: async ({ name, password, options }) => {
+        mustBeOwn();
         const noPassword = options?.noPassword === true;
         if (!noPassword) mustBeHashable(password);
         return changed(auth.addUser(name, { noPassword }));
@@ -62,7 +67,10 @@ export function authService({ headers, auth, isRemote }: AuthOptions): Service {
       },
       userGrantRole: ({ user, role }) => changed(auth.grantRole({ user, role })),
       userRevokeRole: ({ name, role }) => changed(auth.revokeRole({ user: name, role })),
-      roleAdd: ({ name }) => changed(auth.addRole(name)),
+      roleAdd: async ({ name }) => {
+        mustBeOwn();
+        return changed(auth.addRole(name));
+      },
       roleGet: async ({ role }) => {
         const { revision, permissions } = await auth.role(role);
         return { header: headers.at(revision), perm: permissions.map(toWire) };

@@ -21,6 +21,8 @@ it.each([
   ["Maintenance/Alarm", { action: "DEACTIVATE", alarm: "NOSPACE" }, Status.UNIMPLEMENTED],
   ["Cluster/MemberAdd", { peerURLs: ["http://127.0.0.1:2380"] }, Status.FAILED_PRECONDITION],
   ["Cluster/MemberRemove", { ID: "2" }, Status.FAILED_PRECONDITION],
+  ["Auth/UserAdd", { name: "a", password: "x" }, Status.UNIMPLEMENTED],
+  ["Auth/RoleAdd", { name: "a" }, Status.UNIMPLEMENTED],
 ])("over an etcd %s %j is refused, and who does it instead is named", async (method, request, code) => {
   expect(await client.call(method, request)).toMatchObject({
     code,
@@ -49,14 +51,4 @@ it("over an etcd Status, Alarm, Hash and HashKV answer without a file", async ()
     ok: true,
     answers: [{ compact_revision: "-1" }],
   });
-});
-
-it("over an etcd AuthEnable says where authentication can be turned on", async () => {
-  await client.call("Auth/UserAdd", { name: "root", options: { no_password: true } });
-  await client.call("Auth/UserGrantRole", { user: "root", role: "root" });
-  expect(await client.call("Auth/AuthEnable", {})).toMatchObject({
-    code: Status.UNIMPLEMENTED,
-    details: expect.stringContaining("etcd behind this Muster"),
-  });
-  await client.call("Auth/UserDelete", { name: "root" });
 });
