@@ -75,6 +75,12 @@ export const REFUSED_WATCH_MS = 1_000;
  */
 export const MAX_PUBLIC_STREAM_WATCHES = 256;
 
+/**
+ * How long a wait at a token that was interrupted waits until it is begun again, where the store cannot be reached: many
+ * may wait, and each of them asks.
+ */
+export const MEMBER_WATCH_RETRY_MS = 1_000;
+
 /** The longest time between two looks at expired tokens, in ms: how late one may go when the machine slept. */
 export const TOKEN_SWEEP_INTERVAL_MS = 60_000;
 
@@ -134,6 +140,9 @@ export const UNCOUNTED_CALL_BYTES = 16 * 1024;
 
 /** How long a TLS handshake may take. */
 export const TLS_HANDSHAKE_MS = 20_000;
+
+/** How often a listener's log tells of one reason why TLS handshakes fail. */
+export const FAILED_HANDSHAKE_INTERVAL_MS = 60_000;
 
 /** URL and headers of a request on the public listener together, in bytes; and a call's headers. */
 export const MAX_HEADER_BYTES = 16_384;

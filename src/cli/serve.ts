@@ -38,10 +38,10 @@ export function serveCommand(parent: Command, invocation: Invocation): Command {
 
 async function serve(config: Config, { stdout }: Invocation): Promise<void> {
   const log = createLog({ level: config.logLevel, format: config.logFormat });
-  const onReady = ({ addresses }: Service) => {
+  const onReady = ({ addresses, warnings: ofStore }: Service) => {
     const { publicUrl } = config;
     const store = describeStore(config.store);
-    const warnings = warningsOf(config);
+    const warnings = [...warningsOf(config), ...ofStore];
     stdout(banner({ ...addresses, version: musterVersion(), store, publicUrl, warnings }));
     for (const warning of warnings) log.warn({}, warning);
     log.info({ ...addresses, store }, "ready");

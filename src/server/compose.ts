@@ -35,6 +35,7 @@ import { OpsFace } from "../faces/ops/ops-face.ts";
 import type { Config } from "./config.ts";
 import { openStore } from "./open-store.ts";
 import type { Composition } from "./service.ts";
+import { warningsOfStore } from "./warnings.ts";
 
 /**
  * X-Etcd-Cluster-Id: sha1("muster"), its first eight bytes, the same on every start: clients take a change for another
@@ -63,7 +64,7 @@ export async function compose(options: ComposeOptions): Promise<Composition> {
   try {
     const parts = await openParts(options, keep);
     const closeParts = config.store.kind === "etcd" ? () => closeInTime(parts.engine, opened, log) : close;
-    return { ...facesOf(parts, options), close: closeParts };
+    return { ...facesOf(parts, options), warnings: parts.warnings, close: closeParts };
   } catch (error) {
     await close();
     throw error;
@@ -77,6 +78,7 @@ interface Parts {
   readonly registry: Registry;
   readonly counters: StoreCounters;
   readonly probe: HealthProbe;
+  readonly warnings: readonly string[];
 }
 
 type Keep = <T extends Closable>(part: T) => T;
@@ -88,6 +90,7 @@ async function openParts(options: ComposeOptions, keep: Keep): Promise<Parts> {
   const isRemote = config.store.kind === "etcd";
   const engine = keep(await openStore({ store: config.store, clock: own, log: log.child({ part: "engine" }) }));
   await refuseHalfImport(engine);
+  const warnings = await warningsOfStore({ store: config.store, engine, log });
   const { clock, notice } = isRemote ? await peerClock({ engine, clock: own, log }, keep) : await ownClock(engine, own);
   keep(startCompacting({ engine, ...options }));
   const counters = new StoreCounters();
@@ -106,7 +109,7 @@ async function openParts(options: ComposeOptions, keep: Keep): Promise<Parts> {
     }),
   );
   const probe = new HealthProbe({ engine, clock, notice, ...(isRemote ? { lateReason: ETCD_HANGS } : {}) });
-  return { engine, clock, registry, counters, probe };
+  return { engine, clock, registry, counters, probe, warnings };
 }
 
 /** The time that everything goes by, and what the operator should know of it. */
@@ -132,7 +135,7 @@ async function peerClock(
   return { clock: peers.clock, notice: () => peers.notice ?? clockNotice(clock) };
 }
 
-function facesOf(parts: Parts, { config, log }: ComposeOptions): Omit<Composition, "close"> {
+function facesOf(parts: Parts, { config, log }: ComposeOptions): Omit<Composition, "warnings" | "close"> {
   const { engine, clock, registry, counters, probe } = parts;
   const shared = { clock, clusterId: CLUSTER_ID };
   const keyspace = openKeyspace(engine);

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { rawHttp, rawRequest } from "../../test/support/raw-http.ts";
 import { PATIENTLY } from "../../test/support/until.ts";
+import { systemClock } from "../base/clock.ts";
 import { isMusterError, type MusterError } from "../base/errors.ts";
 import { KEEP_ALIVE_MS } from "../base/limits.ts";
 import { silentLog } from "../base/log.ts";
@@ -30,6 +31,7 @@ async function open(options: { handle?: RequestListener; max?: number; address?:
     grpc: new GrpcServer({ services: [], maxMessageBytes: 1024, log: silentLog }),
     trustProxy: false,
     tls: options.tls,
+    clock: systemClock,
     log: silentLog,
   });
   opened.push(listener);

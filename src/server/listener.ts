@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http2";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { Clock } from "../base/clock.ts";
 import { MusterError } from "../base/errors.ts";
 import {
   HEADERS_DEADLINE_MS,
@@ -18,6 +19,7 @@ import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { BrokenRequests } from "./broken-requests.ts";
 import type { ListenAddress } from "./config-values.ts";
 import { ConnectionLimit } from "./connection-limit.ts";
+import { FailedHandshakes } from "./failed-handshakes.ts";
 import { Handshakes } from "./handshakes.ts";
 import { HttpBridge } from "./http-bridge.ts";
 import { countAnswers } from "./http-counts.ts";
@@ -42,6 +44,7 @@ export interface ListenerOptions {
   readonly tls?: TlsKeys | undefined;
   /** Counts what is answered over HTTP. */
   readonly answered?: StatusCounts;
+  readonly clock: Pick<Clock, "monotonic">;
   readonly log: Log;
 }
 
@@ -126,7 +129,8 @@ function build(options: ListenerOptions): Parts {
     limit.count(socket);
     protocols.take(socket);
   });
-  const handshakes = new Handshakes();
+  const { clock, log, address } = options;
+  const handshakes = new Handshakes({ failed: new FailedHandshakes({ clock, log, listener: address.text }) });
   if (options.tls !== undefined) handshakes.watch(server);
   return { server, protocols, http2, handshakes };
 }

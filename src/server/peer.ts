@@ -61,7 +61,7 @@ function lastValue(line: string | undefined): string | undefined {
   return line?.split(",").at(-1)?.trim();
 }
 
-/** An IPv4 client of a listener on `::` shows as ::ffff:10.0.0.1. */
-function plainAddress(address: string): string {
+/** An address as people write it: an IPv4 client of a listener on `::` shows as ::ffff:10.0.0.1. */
+export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
 }

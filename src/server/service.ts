@@ -26,6 +26,8 @@ export interface Composition {
   readonly publicRefusal?: (path: string) => GrpcError;
   /** Where what is answered is counted. */
   readonly traffic?: Traffic;
+  /** What the operator should know of the store as it was found, a line each. */
+  readonly warnings?: readonly string[];
   close(): Promise<void>;
 }
 
@@ -76,7 +78,7 @@ export class Service {
     const service = () => new Service(composition, Object.values(entrances), opened);
     try {
       const { maxConnections, trustProxy, tls } = config;
-      const shared = { maxConnections, trustProxy, tls, log };
+      const shared = { maxConnections, trustProxy, tls, clock: options.clock, log };
       const { publicEdge, clientEdge, publicGrpc, clientGrpc } = entrances;
       const forPublic = { ...shared, ...PUBLIC, ...takenBy(publicEdge), grpc: publicGrpc };
       const forClients = { ...shared, ...CLIENTS, ...takenBy(clientEdge), grpc: clientGrpc };
@@ -87,6 +89,11 @@ export class Service {
       throw error;
     }
     return service();
+  }
+
+  /** What the operator should know of the store as it was found, a line each. */
+  get warnings(): readonly string[] {
+    return this.#composition.warnings ?? [];
   }
 
   /** Ends waits, lets requests under way finish for DRAIN_MS, cuts off the rest, then closes the store. */

@@ -1,7 +1,13 @@
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
+import { utf8 } from "../base/bytes.ts";
+import { MusterError } from "../base/errors.ts";
+import { createLog } from "../base/log.ts";
+import type { Engine } from "../engine/engine.ts";
+import { openMemoryEngine } from "../engine/memory/memory-engine.ts";
 import { loadConfig } from "./config.ts";
-import { warningsOf } from "./warnings.ts";
+import type { StoreConfig } from "./store-config.ts";
+import { warningsOf, warningsOfStore } from "./warnings.ts";
 
 const tlsFile = (name: string) => resolve(import.meta.dirname, "../../test/support/tls", name);
 const TLS = { "tls-cert": [tlsFile("cert.pem")], "tls-key": [tlsFile("key.pem")] };
@@ -37,4 +43,55 @@ test("warningsOf: over an etcd, where others may serve too, a public URL is want
   const store = ["etcd://127.0.0.1:2379"];
   expect(warnings({ store })).toEqual([expect.stringContaining("the same --public-url")]);
   expect(warnings({ store, "public-url": ["http://discovery.example"] })).toEqual([]);
+});
+
+const WHOLE_ETCD: StoreConfig = { kind: "etcd", endpoints: ["127.0.0.1:2379"], prefix: "" };
+
+/** What is told of a store in which these keys are, and what is logged. */
+async function told(store: StoreConfig, keys: readonly string[], range?: Engine["range"]) {
+  const engine = openMemoryEngine();
+  const lines: string[] = [];
+  const log = createLog({ level: "debug", format: "json", destination: { write: (line) => lines.push(line) } });
+  try {
+    for (const key of keys) {
+      const put = { kind: "put", request: { key: utf8(key), value: utf8("v") } } as const;
+      await engine.txn({ compares: [], success: [put], failure: [] });
+    }
+    const asked = { range: range ?? ((request) => engine.range(request)) } satisfies Pick<Engine, "range">;
+    return { warnings: await warningsOfStore({ store, engine: asked, log }), lines };
+  } finally {
+    await engine.close();
+  }
+}
+
+test.each([[["/registry/pods/a"]], [["a", "\x01"]], [["/muster/\0a", "/muster/\0p1"]]])(
+  "warningsOfStore: an etcd without a prefix that holds the keys %j only is perhaps not Muster's",
+  async (keys) => {
+    const { warnings, lines } = await told(WHOLE_ETCD, keys);
+    expect(warnings).toEqual([expect.stringMatching(/^Give --store-prefix, unless .* are meant to be Muster's too: /)]);
+    expect(lines).toEqual([]);
+  },
+);
+
+test.each([
+  ["is empty", []],
+  ["holds records of Muster beside keys", ["/registry/pods/a", "\0p0123456789abcdef"]],
+  ["holds what an import left beside keys", ["a", "\0store/offset"]],
+])("warningsOfStore: an etcd without a prefix that %s is nothing to speak of", async (_what, keys) => {
+  expect(await told(WHOLE_ETCD, keys)).toEqual({ warnings: [], lines: [] });
+});
+
+test.each([
+  ["an etcd with a prefix", { ...WHOLE_ETCD, prefix: "/muster/" }],
+  ["the embedded store", { kind: "embedded", dataDir: "/nowhere" }],
+] satisfies [string, StoreConfig][])("warningsOfStore: %s is Muster's own, and not read", async (_what, store) => {
+  const range = () => Promise.reject(new Error("it was read"));
+  expect(await told(store, ["a"], range)).toEqual({ warnings: [], lines: [] });
+});
+
+test("warningsOfStore: a store that cannot be read is logged, and no failure", async () => {
+  const range = () => Promise.reject(new MusterError("storeUnavailable", "Look after etcd: it is away"));
+  const { warnings, lines } = await told(WHOLE_ETCD, ["a"], range);
+  expect(warnings).toEqual([]);
+  expect(lines).toEqual([expect.stringMatching(/"level":"warn".*it is away/)]);
 });

@@ -83,6 +83,25 @@ await describeWithEtcd("serve over an etcd", (binaries) => {
     expect(metrics).toContain("\nmuster_healthy 1\n");
   });
 
+  test("without a prefix, keys that others keep there are spoken of until Muster keeps its own among them", async () => {
+    await using etcd = await startEtcd(binaries);
+    const warning = "Give --store-prefix, unless all keys of this etcd are meant to be Muster's too";
+    const serve = (prefix: readonly string[] = []) =>
+      MusterProcess.start({ store: ["--store", `etcd://${etcd.clientAddress}`, ...prefix] });
+    using owner = new V3Client(etcd.clientAddress);
+    expect(await owner.call("KV/Put", { key: Buffer.from("k"), value: Buffer.from("v") })).toMatchObject({ ok: true });
+    await using besides = await serve(["--store-prefix", "/muster/"]);
+    await besides.newToken(3);
+    await using first = await serve();
+    await first.newToken(3);
+    await using second = await serve();
+    await Promise.all([besides, first, second].map((muster) => muster.waitForOutput(/"msg":"ready"/)));
+    expect(first.output()).toContain(`\nWarning: ${warning}`);
+    expect(first.output()).toContain(`"level":"warn"`);
+    expect(first.output()).toContain(`"msg":"${warning}`);
+    expect(besides.output() + second.output()).not.toContain(warning);
+  });
+
   test("while etcd does not answer nodes and clients are told so in time, and all is well again without a restart", async () => {
     await using etcd = await startEtcd(binaries);
     await using muster = await MusterProcess.start({ store: ["--store", `etcd://${etcd.clientAddress}`] });

@@ -35,12 +35,7 @@ beforeEach(async () => {
     tokenTtlMs: 0,
     randomTokenBytes: () => Buffer.alloc(12, ++made),
   });
-  const probe = new HealthProbe({
-    engine: { probe: () => (broken === undefined ? engine.probe() : Promise.reject(broken)) },
-    clock,
-  });
-  const face = new DiscoveryFace({ registry, probe, clock, clusterId: "0", publicUrl: undefined });
-  service = await startTestService({ publicFaces: [face] });
+  service = await startTestService({ publicFaces: [faceAt(undefined)] });
 });
 
 afterEach(async () => {
@@ -49,6 +44,14 @@ afterEach(async () => {
   await tree.close();
   await engine.close();
 });
+
+function faceAt(publicUrl: string | undefined): DiscoveryFace {
+  const probe = new HealthProbe({
+    engine: { probe: () => (broken === undefined ? engine.probe() : Promise.reject(broken)) },
+    clock,
+  });
+  return new DiscoveryFace({ registry, probe, clock, clusterId: "0", publicUrl });
+}
 
 function ask(path: string, options: RequestInit = {}): Promise<Response> {
   return fetch(`${service.publicUrl}${path}`, { redirect: "manual", ...options });
@@ -105,7 +108,42 @@ describe("DiscoveryFace /", () => {
   it("is a page for a browser", async () => {
     const answer = await ask("/", { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
     expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
-    expect(await answer.text()).toContain("<h1>Muster</h1>");
+    const page = await answer.text();
+    expect(page).toContain("<h1>Muster</h1>");
+    const command = `etcd --name NAME --discovery-token TOKEN --discovery-endpoints ${service.publicUrl} --initial-`;
+    expect(page.match(/<pre>[^<]*<\/pre>/g)?.[1]).toContain(command);
+  });
+
+  it.each([
+    ["muster:8087", "http://muster:8087"],
+    ["muster", "http://muster:80"],
+    ["[::1]", "http://[::1]:80"],
+    ["[::1]:8087", "http://[::1]:8087"],
+    ["a/b@c", "http://HOST:PORT"],
+  ])("gives etcd 3.7 an address with a port, of the Host %j", async (host, endpoint) => {
+    using connection = rawHttp(service.publicUrl, `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    expect(await connection.closed).toContain(
+      `       etcd --name NAME --discovery-token TOKEN --discovery-endpoints ${endpoint} --initial-`,
+    );
+  });
+
+  it.each([
+    ["http://discovery.example", " --discovery-endpoints http://discovery.example:80 --initial-"],
+    [
+      "https://d.example",
+      " --discovery-endpoints https://d.example:443 --discovery-insecure-transport=false --initial-",
+    ],
+    ["https://[::1]:9", " --discovery-endpoints https://[::1]:9 --discovery-insecure-transport=false --initial-"],
+  ])("tells etcd 3.7 of TLS, and uses the public URL %s", async (publicUrl, command) => {
+    await using other = await startTestService({ publicFaces: [faceAt(publicUrl)] });
+    expect(await (await fetch(other.publicUrl)).text()).toContain(command);
+  });
+
+  it("speaks of no gRPC where the public URL has a path", async () => {
+    await using other = await startTestService({ publicFaces: [faceAt("https://d.example/discovery")] });
+    const text = await (await fetch(other.publicUrl)).text();
+    expect(text).toContain("curl 'https://d.example/discovery/new?size=3'");
+    expect(text).not.toContain("--discovery-token");
   });
 });
 

@@ -32,25 +32,46 @@ function wantsPage(accept: string | undefined): boolean {
   return accept !== undefined && /(^|[\s,])text\/html\b/i.test(accept);
 }
 
-/** The three steps: each a sentence and what to type. */
-function steps(base: string): readonly { readonly say: string; readonly type: string }[] {
+/** The three steps: each a sentence and the lines to type. */
+function steps(base: string): readonly { readonly say: string; readonly type: readonly string[] }[] {
   return [
-    { say: "Get a token for a cluster of three (1 to 1000):", type: `curl '${base}/new?size=3'` },
-    {
-      say: "Give its URL, the very same, to each node:",
-      type: "etcd --name NAME --discovery URL --initial-advertise-peer-urls http://IP:2380 …",
-    },
-    { say: "See who has come:", type: "curl URL" },
+    { say: "Get a token for a cluster of three (1 to 1000):", type: [`curl '${base}/new?size=3'`] },
+    { say: "Give its URL, the very same, to each node:", type: [node("--discovery URL"), ...byToken(base)] },
+    { say: "See who has come:", type: ["curl URL"] },
   ];
 }
 
+function node(discovery: string): string {
+  return `etcd --name NAME ${discovery} --initial-advertise-peer-urls http://IP:2380 …`;
+}
+
+/** The same by etcd's v3 discovery; nothing where the service is below a path, where gRPC goes past it. */
+function byToken(base: string): readonly string[] {
+  const endpoint = endpointOf(base);
+  if (endpoint === undefined) return [];
+  const secure = endpoint.startsWith("https:") ? " --discovery-insecure-transport=false" : "";
+  return [
+    "# etcd 3.7 (3.6 knows both; all nodes alike). TOKEN is the last part of the URL:",
+    node(`--discovery-token TOKEN --discovery-endpoints ${endpoint}${secure}`),
+  ];
+}
+
+/** An endpoint as etcd takes it: it adds no port to an address that has none. */
+function endpointOf(base: string): string | undefined {
+  const [, scheme, host, port] = /^(https?):\/\/([^/]+?)(:[^:/\]]+)?$/.exec(base) ?? [];
+  if (scheme === undefined || host === undefined) return undefined;
+  return `${scheme}://${host}${port ?? (scheme === "https" ? ":443" : ":80")}`;
+}
+
 function explained(base: string): string {
-  const list = steps(base).map(({ say, type }, index) => `${index + 1}. ${say}\n\n       ${type}\n`);
+  const list = steps(base).map(
+    ({ say, type }, index) => `${index + 1}. ${say}\n\n${type.map((line) => `       ${line}\n`).join("")}`,
+  );
   return `Muster: discovery for etcd clusters.\n\nMachines that do not know each other find each other here and form a cluster.\n\n${list.join("\n")}\nThe token is a secret: who knows it can write to its list of members.\nIs the service well? ${base}/health\n`;
 }
 
 function pageOf(base: string): string {
-  const list = steps(base).map(({ say, type }) => `<li>${escaped(say)}<pre>${escaped(type)}</pre></li>`);
+  const list = steps(base).map(({ say, type }) => `<li>${escaped(say)}<pre>${escaped(type.join("\n"))}</pre></li>`);
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
