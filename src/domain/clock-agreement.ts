@@ -8,6 +8,8 @@ export interface Agreement {
   readonly isOff: boolean;
   /** How far the peers' time is ahead, in ms, where most of all clocks agree on one and this is not among them; else 0. */
   readonly correctionMs: number;
+  /** How many clocks that are, this one among them. */
+  readonly clocks: number;
 }
 
 /** `differences`: how far each peer's clock is ahead of this one, in ms. Alone, a clock agrees. */
@@ -16,7 +18,7 @@ export function agreementOf(differences: readonly number[]): Agreement {
   const offMs = medianOf(all);
   const isOff = Math.abs(offMs) > MAX_PEER_CLOCK_MS;
   const agreeing = all.filter((difference) => Math.abs(difference - offMs) <= MAX_PEER_CLOCK_MS).length;
-  return { offMs, isOff, correctionMs: isOff && agreeing * 2 > all.length ? offMs : 0 };
+  return { offMs, isOff, correctionMs: isOff && agreeing * 2 > all.length ? offMs : 0, clocks: all.length };
 }
 
 /** Of an even number the mean of the two in the middle: two clocks that disagree are both off. */

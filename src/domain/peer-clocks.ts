@@ -9,8 +9,12 @@ import type { Clock } from "../base/clock.ts";
 import { isMusterError } from "../base/errors.ts";
 import {
   PEER_CLOCK_ANSWER_MS,
+  PEER_CLOCK_DOUBT_INTERVAL_MS,
+  PEER_CLOCK_DOUBT_ROUND_MS,
+  PEER_CLOCK_GRACE_MS,
   PEER_CLOCK_INTERVAL_MS,
   PEER_CLOCK_RETRY_MS,
+  PEER_CLOCK_ROUND_MS,
   PEER_CLOCK_SETTLE_MS,
   PEER_CLOCK_TRIP_MS,
 } from "../base/peer-clock-limits.ts";
@@ -18,7 +22,15 @@ import type { Engine, Watch } from "../engine/engine.ts";
 import { type Agreement, agreementOf } from "./clock-agreement.ts";
 import { Pause } from "./pause.ts";
 import { clockOffNotice, clockUnknownNotice } from "./peer-clock-notices.ts";
-import { CLOCK_RECORDS, type ClockRecord, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
+import {
+  CLOCK_RECORDS,
+  type ClockRecord,
+  clockRecordKey,
+  idOfClockRecord,
+  readClockRecord,
+  writeClockRecord,
+} from "./peer-clock-record.ts";
+import { ComparedClock } from "./peer-compared-clock.ts";
 import { PeerTimes } from "./peer-times.ts";
 
 /** The process's own clock; a SteadyClock fits. */
@@ -60,6 +72,8 @@ export class PeerClocks {
   #retryMs = PEER_CLOCK_RETRY_MS;
   #asks: NodeJS.Timeout | undefined;
   #answer: NodeJS.Timeout | undefined;
+  /** By ids: peers that have left, and whose clocks still count. */
+  readonly #leaving = new Map<string, NodeJS.Timeout>();
   #watch: Watch | undefined;
   #running: Promise<void> = Promise.resolve();
   #writing: Promise<void> = Promise.resolve();
@@ -105,8 +119,7 @@ export class PeerClocks {
   /** What the operator should know; undefined where the clocks agree, or have begun to be compared just now. */
   get notice(): string | undefined {
     this.#lookForJump();
-    const { isOff, offMs } = this.#agreement;
-    if (isOff) return clockOffNotice(offMs);
+    if (this.#agreement.isOff) return clockOffNotice(this.#agreement);
     if (this.#unsureSince === undefined) return undefined;
     return clockUnknownNotice(this.#options.clock.monotonic() - this.#unsureSince);
   }
@@ -117,6 +130,7 @@ export class PeerClocks {
     this.#closed = true;
     clearTimeout(this.#asks);
     clearTimeout(this.#answer);
+    for (const timer of this.#leaving.values()) clearTimeout(timer);
     this.#pause.end();
     this.#settling.end();
     this.#watch?.close();
@@ -144,7 +158,7 @@ export class PeerClocks {
         for await (const message of this.#watch) {
           if (message.kind !== "events") continue;
           for (const event of message.events) {
-            if (event.kind === "delete") this.#times.drop(event.kv.key);
+            if (event.kind === "delete") this.#hearGone(event.kv.key);
             else this.#hear(event.kv);
           }
         }
@@ -158,11 +172,56 @@ export class PeerClocks {
   }
 
   #hear(kv: { readonly key: Uint8Array; readonly value: Uint8Array }): void {
+    if (this.#isOwn(kv.key)) {
+      if (readClockRecord(kv.value)?.asks === true) this.#countAsk();
+      this.#judge();
+      return;
+    }
+    this.#stays(idOfClockRecord(kv.key));
     const { asks, isNew } = this.#times.hear(kv);
     // Whoever is new is asked as well.
     if (isNew) this.#askedAt = Number.NEGATIVE_INFINITY;
     if (asks || isNew) this.#answerSoon();
     this.#judge();
+  }
+
+  /** A record has been taken out: by its process, which may be started again, or by a peer that had given that up. */
+  #hearGone(key: Uint8Array): void {
+    if (this.#isOwn(key)) {
+      this.#answerSoon();
+      return;
+    }
+    const id = idOfClockRecord(key);
+    const drop = () => {
+      this.#leaving.delete(id);
+      this.#times.drop(key);
+      this.#judge();
+    };
+    if (!this.#agreement.isOff) drop();
+    else if (!this.#leaving.has(id)) this.#leaving.set(id, setTimeout(drop, PEER_CLOCK_GRACE_MS).unref());
+  }
+
+  /** It has not left after all. */
+  #stays(id: string): void {
+    clearTimeout(this.#leaving.get(id));
+    this.#leaving.delete(id);
+  }
+
+  #isOwn(key: Uint8Array): boolean {
+    return idOfClockRecord(key) === this.#options.id;
+  }
+
+  /**
+   * An ask counts when the process hears it itself: who is cut off from the store, or does not hear of it, must not believe
+   * that it is alone.
+   */
+  #countAsk(): void {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#countedAt < (this.#isInDoubt ? PEER_CLOCK_DOUBT_ROUND_MS : PEER_CLOCK_ROUND_MS)) return;
+    this.#countedAt = now;
+    for (const peer of this.#times.countAsk()) {
+      this.#writing = this.#writing.then(() => this.#forget(clockRecordKey(peer)));
+    }
   }
 
   #judge(): void {
@@ -180,7 +239,7 @@ export class PeerClocks {
     if (now.isOff && this.#takesWall()) return;
     this.#agreement = now;
     if (now.isOff === before.isOff) return;
-    if (now.isOff) log.warn({ offMs: Math.round(now.offMs) }, clockOffNotice(now.offMs));
+    if (now.isOff) log.warn({ offMs: Math.round(now.offMs), clocks: now.clocks }, clockOffNotice(now));
     else log.info({}, "The clock agrees with those of the other Musters on the store");
     this.#retryMs = PEER_CLOCK_RETRY_MS;
     this.#askLater();
@@ -215,13 +274,17 @@ export class PeerClocks {
     this.#askLater();
   }
 
-  /** Soon and then ever later, while the answers are awaited or the clock is off; else now and then. */
+  /** Whether the answers are awaited, or the clock is off. */
+  get #isInDoubt(): boolean {
+    return this.#unsureSince !== undefined || this.#agreement.isOff;
+  }
+
+  /** Soon and then less often, while in doubt; else now and then. */
   #askLater(): void {
     clearTimeout(this.#asks);
     if (this.#closed) return;
-    const isUrgent = this.#unsureSince !== undefined || this.#agreement.isOff;
-    const wait = isUrgent ? this.#retryMs : PEER_CLOCK_INTERVAL_MS;
-    this.#retryMs = isUrgent ? Math.min(this.#retryMs * 2, PEER_CLOCK_INTERVAL_MS) : PEER_CLOCK_RETRY_MS;
+    const wait = this.#isInDoubt ? this.#retryMs : PEER_CLOCK_INTERVAL_MS;
+    this.#retryMs = this.#isInDoubt ? Math.min(this.#retryMs * 2, PEER_CLOCK_DOUBT_INTERVAL_MS) : PEER_CLOCK_RETRY_MS;
     this.#asks = setTimeout(() => this.#ask(), wait).unref();
   }
 
@@ -251,14 +314,7 @@ export class PeerClocks {
       // The store cannot be reached, as everybody else is told too; the next one is due by itself.
       return;
     }
-    if (!asks) return;
-    this.#judge();
-    if (monotonic - this.#countedAt < PEER_CLOCK_INTERVAL_MS / 2) return;
-    this.#countedAt = monotonic;
-    const gone = this.#times.countAsk();
-    if (gone.length === 0) return;
-    for (const peer of gone) await this.#forget(clockRecordKey(peer));
-    this.#judge();
+    if (asks) this.#judge();
   }
 
   /** Deletes a record that means nothing any more; whoever is alive after all writes it again. */
@@ -272,32 +328,5 @@ export class PeerClocks {
     } catch {
       // It is in nobody's way: the next process that finds it takes it out.
     }
-  }
-}
-
-/** The clock of a process for everything that keeps or ends times. */
-class ComparedClock implements Clock {
-  readonly #peers: PeerClocks;
-  readonly #own: Clock;
-
-  constructor(peers: PeerClocks, own: Clock) {
-    this.#peers = peers;
-    this.#own = own;
-  }
-
-  get isUncertain(): boolean {
-    return this.#peers.isUncertain;
-  }
-
-  now(): number {
-    return this.#own.now() + this.#peers.correctionMs;
-  }
-
-  monotonic(): number {
-    return this.#own.monotonic();
-  }
-
-  timeOver(): number {
-    return this.#peers.isTrusted ? this.#own.now() : 0;
   }
 }
