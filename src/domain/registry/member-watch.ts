@@ -1,13 +1,15 @@
 /**
- * Waits below a token. A node that waits takes every event for a new member and dies of any other, and takes 401 for
- * the end; so a recursive wait at a token tells first registrations only, and a wait with an index is answered from
- * what the token holds where the tree's latest events do not reach back (shared design: Registry).
+ * Waits at a token for its members. A node that waits takes every event for a new member and dies of any other, and takes 401 for
+ * the end; so such a wait tells first registrations only, and with an index it is answered from what the token holds
+ * where the tree's latest events do not reach back (shared design: Registry).
  */
 import { utf8 } from "../../base/bytes.ts";
 import { isMusterError } from "../../base/errors.ts";
+import { MEMBER_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
-import type { FileNode, TreeEvent, TreeNode, TreePath, TreeWatch, TreeWatchRequest } from "../tree/model.ts";
+import { Pause } from "../pause.ts";
+import type { FileNode, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { childPath } from "../tree/tree-path.ts";
 import { memberRecordKey, readMemberRecord } from "./registry-layout.ts";
@@ -32,7 +34,8 @@ export interface MemberWaitContext extends WaitContext {
 /**
  * A recursive wait at a token: every member that is still there, in order of first registration, from `waitIndex` on,
  * less those that whoever waits must know already because they stood just before. It ends without an event when a
- * member or the token goes. Where the tree has missed events, the token's state answers for them.
+ * member or the token goes. Where the tree has missed events, the token's state answers for them; and it outlasts a
+ * store that is away meanwhile, for an etcd 2.0 whose wait breaks does not ask again.
  */
 export async function watchMembers(context: MemberWaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
   const opened = await openMemberWatch(context, request);
@@ -46,9 +49,14 @@ class MemberWatch implements TreeWatch {
   readonly #context: MemberWaitContext;
   readonly #request: TreeWatchRequest;
   readonly #from: Revision;
+  readonly #pause = new Pause();
   #opened: MemberEvents;
   /** Everything before it has been told, or need not be. */
   #next: Revision;
+  /** What need not be told of `#next` itself: one revision may have several members. */
+  #passed: TreePath[] = [];
+  /** Called when it is closed. */
+  #onClose: () => void = () => undefined;
   #closed = false;
 
   constructor(
@@ -67,6 +75,8 @@ class MemberWatch implements TreeWatch {
   close(): void {
     this.#closed = true;
     this.#opened.live.close();
+    this.#pause.end();
+    this.#onClose();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<TreeEvent> {
@@ -77,20 +87,43 @@ class MemberWatch implements TreeWatch {
           yield* this.#tellLive();
           return;
         } catch (error) {
-          if (!isMusterError(error, "eventIndexCleared") || this.#closed) throw error;
+          if (!isInterruption(error) || this.#closed) throw error;
+          this.#opened.live.close();
+          if (isMusterError(error, "storeUnavailable")) await this.#pause.wait(MEMBER_WATCH_RETRY_MS);
         }
-        this.#opened = await openMemberWatch(this.#context, { ...this.#request, waitIndex: this.#next });
+        await this.#openAgain();
       }
     } finally {
       this.close();
     }
   }
 
+  /** However long the store is away; until it is closed. */
+  async #openAgain(): Promise<void> {
+    const closed = new Promise<undefined>((resolve) => {
+      this.#onClose = () => resolve(undefined);
+    });
+    while (!this.#closed) {
+      const opening = openMemberWatch(this.#context, { ...this.#request, waitIndex: this.#next });
+      try {
+        const opened = await Promise.race([opening, closed]);
+        if (opened !== undefined) this.#opened = opened;
+        // It comes too late for anybody.
+        else opening.then(({ live }) => live.close()).catch(() => undefined);
+        return;
+      } catch (error) {
+        if (!isInterruption(error)) throw error;
+      }
+      await this.#pause.wait(MEMBER_WATCH_RETRY_MS);
+    }
+  }
+
   async *#tellKnown(): AsyncGenerator<TreeEvent> {
     for (const { event, createRevision } of this.#opened.known) {
+      if (this.#isPassed(event)) continue;
       const at = { path: event.node.path, createRevision };
       const isNew = (await this.#context.standing.stands(at)) && !(await stoodBefore(this.#context, event, this.#from));
-      this.#next = event.index + 1;
+      this.#pass(event);
       if (isNew) yield* tell(this.#context, event, createRevision);
     }
   }
@@ -102,14 +135,34 @@ class MemberWatch implements TreeWatch {
       if (takesAway(this.#context.token, event)) return;
       // Whatever else takes a member away has to do with a directory: one above it, or one in its place.
       if (event.node.kind === "directory") seesAll = false;
-      this.#next = event.index + 1;
-      const at = { path: event.node.path, createRevision: event.index };
-      if (!(isFirstRegistration(event) && (await this.#context.standing.stands(at)))) continue;
-      if (seesAll || !(await stoodBefore(this.#context, event, this.#from))) {
-        yield* tell(this.#context, event, event.index);
-      }
+      if (this.#isPassed(event)) continue;
+      const isNew = isFirstRegistration(event) && (await this.#isNew(event, seesAll));
+      this.#pass(event);
+      if (isNew) yield* tell(this.#context, event, event.index);
     }
   }
+
+  async #isNew(event: TreeEvent, seesAll: boolean): Promise<boolean> {
+    const at = { path: event.node.path, createRevision: event.index };
+    if (!(await this.#context.standing.stands(at))) return false;
+    return seesAll || !(await stoodBefore(this.#context, event, this.#from));
+  }
+
+  /** An event that is about to be told, or need not be; only then, for the store may go while it is asked about it. */
+  #pass({ index, node }: TreeEvent): void {
+    if (index > this.#next) this.#passed = [];
+    this.#next = index;
+    this.#passed.push(node.path);
+  }
+
+  #isPassed({ index, node }: TreeEvent): boolean {
+    return index === this.#next && this.#passed.includes(node.path);
+  }
+}
+
+/** Changes were missed, or the store is away: the token's state answers for what happens meanwhile. */
+function isInterruption(error: unknown): boolean {
+  return isMusterError(error, "eventIndexCleared") || isMusterError(error, "storeUnavailable");
 }
 
 function* tell({ onTold }: MemberWaitContext, event: TreeEvent, revision: Revision): Generator<TreeEvent> {
@@ -144,69 +197,6 @@ async function openMemberWatch(context: WaitContext, { waitIndex = 0 }: TreeWatc
     const known = await Promise.all(since.map((member) => registrationOf(context, member)));
     return { known: known.filter(({ event }) => event.index >= waitIndex), live, isComplete: false };
   }
-}
-
-/**
- * Any other wait below a token, as the tree does it from its latest events; where they do not reach back, it is answered
- * from the entry itself. Nodes wait so for their own entry, whose index may be long past.
- */
-export async function watchEntry(context: WaitContext, request: TreeWatchRequest): Promise<TreeWatch> {
-  const { tree, token } = context;
-  const recent = { ...request, recentOnly: true, owner: token };
-  try {
-    return await tree.watch(recent);
-  } catch (error) {
-    if (!isMusterError(error, "eventIndexCleared")) throw error;
-    const standing = await lastChange(context, request.path);
-    const known =
-      standing.event !== undefined && standing.event.index >= (request.waitIndex ?? 0) ? standing.event : undefined;
-    return startingWith(known, await tree.watch({ ...recent, waitIndex: standing.index + 1 }));
-  }
-}
-
-function startingWith(known: TreeEvent | undefined, live: TreeWatch): TreeWatch {
-  return {
-    index: live.index,
-    close: () => live.close(),
-    async *[Symbol.asyncIterator]() {
-      try {
-        if (known !== undefined) yield known;
-        yield* live;
-      } finally {
-        live.close();
-      }
-    },
-  };
-}
-
-/** The entry as it stands, as the event of its last change; no event where there is none. */
-async function lastChange(
-  context: WaitContext,
-  path: TreePath,
-): Promise<{ readonly index: Revision; readonly event: TreeEvent | undefined }> {
-  const { engine, tree, token } = context;
-  try {
-    const { node, index } = await tree.get(path, { recursive: false, sorted: false });
-    const target = readRegistryPath(path);
-    if (target.kind !== "member") return { index, event: { action: "set", node, index: node.modifiedIndex } };
-    const action = await registrationAction(engine, token, target.id);
-    const modifiedIndex = await lastTold(context, target.id, node);
-    return { index, event: { action, node: { ...node, modifiedIndex }, index: modifiedIndex } };
-  } catch (error) {
-    if (!isMusterError(error, "nodeNotFound")) throw error;
-    return { index: Number(error.details.index), event: undefined };
-  }
-}
-
-async function lastTold(
-  { engine, token }: WaitContext,
-  id: string,
-  { path, modifiedIndex }: TreeNode,
-): Promise<Revision> {
-  const { kvs } = await engine.range({ key: utf8(path), keysOnly: true });
-  const [kv] = kvs;
-  if (kv === undefined || kv.modRevision !== modifiedIndex) return modifiedIndex;
-  return (await toldRevisions(engine, token, { id, kv })).last;
 }
 
 function isFirstRegistration(event: TreeEvent): boolean {
@@ -253,7 +243,8 @@ async function registrationOf({ engine, token }: WaitContext, { id, kv }: Stored
   return { event, createRevision: kv.createRevision };
 }
 
-async function registrationAction(engine: Engine, token: Token, id: string): Promise<"create" | "set"> {
+/** How a member was registered first. */
+export async function registrationAction(engine: Engine, token: Token, id: string): Promise<"create" | "set"> {
   const { kvs } = await engine.range({ key: memberRecordKey(token, id) });
   const [kv] = kvs;
   return kv === undefined ? "set" : readMemberRecord(kv.key, kv.value).action;

@@ -25,8 +25,9 @@ import type {
 import type { StoreCounters } from "../tree/store-counters.ts";
 import type { Tree } from "../tree/tree.ts";
 import { pathError } from "../tree/tree-errors.ts";
+import { watchEntry } from "./entry-watch.ts";
 import { KnownTokens } from "./known-tokens.ts";
-import { firstNode, watchEntry, watchMembers } from "./member-watch.ts";
+import { firstNode, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
 import { changeOf, isRegistration, issuedRecord, issueToken, type Lifetime, mustCount } from "./registration.ts";
@@ -216,6 +217,7 @@ export class Registry {
     } catch (error) {
       const repeated = isMusterError(error, "nodeExists") ? await this.#repeated(command, target, begins) : undefined;
       if (repeated === undefined) throw error;
+      new Telling(this.#options.log, origin).repeated(target);
       return repeated;
     }
   }
@@ -263,10 +265,6 @@ export class Registry {
     // An entry that was made since is another's answer.
     if (kv === undefined || kv.createRevision > state.revision) return undefined;
     if (!equalBytes(kv.value, command.content.value)) return undefined;
-    this.#options.log.info(
-      { token: shortToken(target.token), member: target.id },
-      "registration repeated: answered with the first",
-    );
     return { action: "create", node: firstNode(command.path, kv), index: revision };
   }
 

@@ -73,6 +73,18 @@ describe("what the log tells of writes by v2", () => {
     ]);
   });
 
+  it("a registration, and who made it again", async () => {
+    const { operator } = stage;
+    await operator.write(set("/my-cluster/_config/size", "3"));
+    const content = { kind: "file", value: utf8("a=u") } as const;
+    const path = parsePath(`${REGISTRY}/my-cluster/m1`);
+    for (let time = 0; time < 2; time++) await operator.write({ kind: "create", path, content, expiry: NEVER });
+    expect(told.slice(1)).toEqual([
+      "v2 member create my-cl… m1 10.0.0.1",
+      "v2 registration repeated: answered with the first my-cl… m1 10.0.0.1",
+    ]);
+  });
+
   it("a token that loses its size, or gets a time to live", async () => {
     const { operator } = stage;
     await operator.write(set("/my-cluster/_config/size", "3"));

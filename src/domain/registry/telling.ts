@@ -37,6 +37,12 @@ export class Telling {
     if (line !== undefined) this.#tell(line);
   }
 
+  /** A registration was made again, and answered with the first. */
+  repeated({ token, ...target }: InToken): void {
+    const member = target.kind === "member" ? { member: target.id } : {};
+    this.#tell({ token, ...member, message: "registration repeated: answered with the first" });
+  }
+
   /** A v2 command that took all tokens away was done. */
   allDeleted(): void {
     this.#log.info(this.#who, "all tokens deleted");
