@@ -10,6 +10,7 @@ import { runFaults } from "../faults/fault-run.ts";
 import { KeptThings } from "../faults/kept-things.ts";
 import { openNetwork } from "../faults/namespace-network.ts";
 import { RealCluster, RealClusters } from "../faults/real-clusters.ts";
+import { Relay } from "../faults/relay.ts";
 import { StoreEtcds } from "../faults/store-etcds.ts";
 import { StoreMuster } from "../faults/store-muster.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
@@ -30,15 +31,23 @@ await describeWithEtcd("Musters over an etcd cluster, and what befalls them", (b
     const etcds = ETCDS === 0 ? undefined : kept.use(await StoreEtcds.start(binaries, network, ETCDS));
     // The whole etcd, or a part of it.
     const storePrefix = SEED % 2 === 0 ? "" : "muster/";
-    const store = etcds === undefined ? undefined : storeFlags(etcds, storePrefix);
     const count = etcds === undefined ? 1 : MUSTERS;
+    // The last one's answers are to be lost on their way from the store.
+    const relayed = etcds === undefined ? undefined : count - 1;
     const musters: StoreMuster[] = [];
-    for (let number = 1; number <= count; number++) {
-      musters.push(kept.use(await StoreMuster.start(await network.place(`m${number}`), store)));
+    for (let number = 0; number < count; number++) {
+      const place = await network.place(`m${number + 1}`);
+      const targets = etcds?.endpoints ?? [];
+      const relay = number === relayed ? kept.use(await Relay.start(place, targets)) : undefined;
+      const store = etcds === undefined ? undefined : storeFlags(relay?.endpoints ?? targets, storePrefix);
+      musters.push(kept.use(await StoreMuster.start(place, store, relay)));
     }
     const balancer = kept.use(await Balancer.start(musters));
     const real = kept.use(new RealClusters([() => RealCluster.open(binaries, balancer.url)]));
-    const options: PlanOptions = { musters: count, etcds: etcds?.nodes.length ?? 0, canCut: network.canCut };
+    const options: PlanOptions = {
+      ...{ musters: count, etcds: etcds?.nodes.length ?? 0, canCut: network.canCut },
+      ...(relayed === undefined ? {} : { relayed }),
+    };
     const lines: string[] = [];
     const { wrong, summary } = await runFaults({
       ...{ network, etcds, musters, seed: SEED, storePrefix },
@@ -61,6 +70,6 @@ await describeWithEtcd("Musters over an etcd cluster, and what befalls them", (b
   });
 });
 
-function storeFlags(etcds: StoreEtcds, prefix: string): readonly string[] {
-  return ["--store", `etcd://${etcds.endpoints.join(",")}`, ...(prefix === "" ? [] : ["--store-prefix", prefix])];
+function storeFlags(endpoints: readonly string[], prefix: string): readonly string[] {
+  return ["--store", `etcd://${endpoints.join(",")}`, ...(prefix === "" ? [] : ["--store-prefix", prefix])];
 }

@@ -1,15 +1,22 @@
 /** Brings faults about, and ends them. */
 import { deferred } from "../support/deferred.ts";
 import type { Fault, Role, Way } from "./fault-plan.ts";
+import { loseStoreAnswers } from "./lost-store-answers.ts";
 import type { Network, Place } from "./place.ts";
 import type { StoreEtcd, StoreEtcds } from "./store-etcds.ts";
 import type { StoreMuster } from "./store-muster.ts";
+import type { Worker } from "./worker.ts";
 
 export interface Stage {
   readonly network: Network;
   /** Absent: each Muster has a store of its own. */
   readonly etcds: StoreEtcds | undefined;
   readonly musters: readonly StoreMuster[];
+}
+
+export interface StageUnderLoad extends Stage {
+  /** Its recorder has what the load did; faults that need more load make it as this one. */
+  readonly worker: Worker;
 }
 
 /** A fault that lasts. */
@@ -27,7 +34,7 @@ export interface Lasting {
   end(): Promise<void>;
 }
 
-export async function bringAbout(fault: Fault, stage: Stage): Promise<Lasting> {
+export async function bringAbout(fault: Fault, stage: StageUnderLoad): Promise<Lasting> {
   switch (fault.kind) {
     case "killEtcds":
       return killEtcds(fault.which, stage);
@@ -43,6 +50,8 @@ export async function bringAbout(fault: Fault, stage: Stage): Promise<Lasting> {
       return cutMuster(fault, stage);
     case "loseAnswers":
       return loseAnswers(fault.muster, stage);
+    case "loseStoreAnswers":
+      return loseAnswersOfStore(fault.muster, stage);
     case "shiftClock":
       return shiftClock(fault, stage);
   }
@@ -164,6 +173,15 @@ async function loseAnswers(muster: number, stage: Stage): Promise<Lasting> {
     serving: stage.musters.filter((other) => other !== victim),
     what: `answers of ${victim.name} to its clients are lost`,
     end: () => network.heal(victim.place, network.outside),
+  };
+}
+
+async function loseAnswersOfStore(muster: number, stage: StageUnderLoad): Promise<Lasting> {
+  const victim = musterOf(stage, muster);
+  return {
+    ...everybodyServes(stage),
+    what: `answers of the store to ${victim.name} are lost again and again`,
+    end: loseStoreAnswers(victim, stage.worker),
   };
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { longPlan, type PlanOptions, shortPlan } from "./fault-plan.ts";
 
-const WHOLE: PlanOptions = { musters: 3, etcds: 3, canCut: true };
+const WHOLE: PlanOptions = { musters: 3, etcds: 3, canCut: true, relayed: 2 };
 
 function first(count: number, seed: number) {
   const steps = [];
@@ -23,7 +23,7 @@ test.each([1, 2, 3, 4, 5])("a short plan leaves none out of what must befall (se
   expect(new Set(kinds)).toEqual(
     new Set([
       ...["killEtcds", "stopEtcd", "cutEtcd", "killMusters"],
-      ...["stopMuster", "cutMuster", "loseAnswers", "shiftClock"],
+      ...["stopMuster", "cutMuster", "loseAnswers", "loseStoreAnswers", "shiftClock"],
     ]),
   );
   const kills = shortPlan(seed, WHOLE).flatMap(({ faults }) =>

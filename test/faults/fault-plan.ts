@@ -14,6 +14,8 @@ export type Fault =
   | { readonly kind: "cutMuster"; readonly muster: number; readonly from: Role | "store"; readonly way: Way }
   /** What clients ask arrives, what they are told does not. */
   | { readonly kind: "loseAnswers"; readonly muster: number }
+  /** What the Muster tells its etcds arrives, what they answer does not, again and again: outcomes of writes are unknown. */
+  | { readonly kind: "loseStoreAnswers"; readonly muster: number }
   /** `restart`: it comes up with the wrong clock. */
   | { readonly kind: "shiftClock"; readonly muster: number; readonly ms: number; readonly restart: boolean };
 
@@ -36,6 +38,8 @@ export interface PlanOptions {
   /** 0: each Muster has a store of its own, and nothing can befall an etcd. */
   readonly etcds: number;
   readonly canCut: boolean;
+  /** The Muster that has a relay between itself and its etcds; absent: none has. */
+  readonly relayed?: number;
 }
 
 const TEN_MINUTES_MS = 600_000;
@@ -43,7 +47,7 @@ const TEN_MINUTES_MS = 600_000;
 /** A fault lasts so long at least: connections notice it. */
 const LEAST_HOLD_MS = 1000;
 
-/** Every fault that must not be left out, once, in an order of its own: about a minute. */
+/** Every fault that must not be left out, once, in an order of its own: a minute and a half. */
 export function shortPlan(seed: number, options: PlanOptions): readonly Step[] {
   const dice = new Dice(seed);
   const roles = shuffled(dice, ["follower", "leader"] as const);
@@ -61,6 +65,7 @@ export function shortPlan(seed: number, options: PlanOptions): readonly Step[] {
     { kind: "stopMuster", muster: muster() },
     { kind: "cutMuster", muster: muster(), from: dice.one(["leader", "store"]), way: way() },
     { kind: "loseAnswers", muster: muster() },
+    { kind: "loseStoreAnswers", muster: options.relayed ?? 0 },
     { kind: "shiftClock", muster: muster(), ms: dice.one([-1, 1]) * TEN_MINUTES_MS, restart },
   ];
   const possible = faults.filter((fault) => isPossible(fault, options));
@@ -95,7 +100,7 @@ function stepOf(dice: Dice, faults: readonly Fault[], most: Pick<Step, "holdMs" 
   return { faults, holdMs: LEAST_HOLD_MS + dice.below(most.holdMs), pauseMs: dice.below(most.pauseMs) };
 }
 
-function isPossible({ kind }: Fault, { etcds, canCut }: PlanOptions): boolean {
+function isPossible({ kind }: Fault, { etcds, canCut, relayed }: PlanOptions): boolean {
   switch (kind) {
     case "killEtcds":
     case "stopEtcd":
@@ -105,6 +110,8 @@ function isPossible({ kind }: Fault, { etcds, canCut }: PlanOptions): boolean {
       return etcds > 0 && canCut;
     case "loseAnswers":
       return canCut;
+    case "loseStoreAnswers":
+      return etcds > 0 && relayed !== undefined;
     case "killMusters":
     case "stopMuster":
     case "shiftClock":

@@ -5,7 +5,8 @@ import { Dice } from "./dice.ts";
 import type { Stage } from "./fault-control.ts";
 import type { Step } from "./fault-plan.ts";
 import { FaultSteps } from "./fault-steps.ts";
-import type { FinalState, WriteOutcome } from "./history.ts";
+import type { Change, FinalState, WriteOutcome } from "./history.ts";
+import { checkLeftOpen, countApplied } from "./left-open.ts";
 import { Load } from "./load.ts";
 import { readStoreLog } from "./read-store-log.ts";
 import { SHORT_LIVED } from "./short-lived.ts";
@@ -44,6 +45,8 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
   using load = new Load(musters, new Dice(seed));
   const steps = new FaultSteps(options, load.worker("probe"), say);
   const wrong: string[] = [];
+  /** Whether answers of the store were lost while nothing else befell. */
+  let leavesOpen = false;
   load.start();
   try {
     await steps.whenAllServe("before the first fault");
@@ -52,6 +55,7 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
     for (const step of options.steps) {
       if (performance.now() > until) break;
       await steps.run(step);
+      leavesOpen ||= step.faults.every(({ kind }) => kind === "loseStoreAnswers");
       wrong.push(...(await options.between(place)));
       place += 1;
     }
@@ -66,7 +70,8 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
   const log = await readStoreLog(options, reader);
   const history = { operations: recorder.operations, watches: load.watches, formations: load.formations, log, finals };
   wrong.push(...steps.wrong, ...recorder.oddities, ...check(history));
-  return { wrong, summary: summaryOf(load, log.length) };
+  if (leavesOpen) wrong.push(...checkLeftOpen(history));
+  return { wrong, summary: summaryOf(load, log) };
 }
 
 /** Every watch is told of a write that comes after all faults, or is on its way there. */
@@ -126,7 +131,7 @@ async function finalState(
   return { muster: name, prefix: LOAD_PREFIX, storeRevision: answer.header?.revision ?? 0, keys };
 }
 
-function summaryOf({ recorder, formations, watches }: Load, changes: number): Readonly<Record<string, number>> {
+function summaryOf({ recorder, formations, watches }: Load, log: readonly Change[]): Readonly<Record<string, number>> {
   const writes = recorder.operations.filter((operation) => operation.kind === "write");
   const count = (kind: string) => writes.filter(({ outcome }) => outcome.kind === kind).length;
   return {
@@ -134,10 +139,11 @@ function summaryOf({ recorder, formations, watches }: Load, changes: number): Re
     refused: count("refused"),
     "of those not taken by a store that was away": writes.filter(({ outcome }) => wasAway(outcome)).length,
     "of unknown outcome": count("unknown"),
+    "of those applied": countApplied({ operations: recorder.operations, log }),
     reads: recorder.operations.filter((operation) => operation.kind === "read" && operation.found !== undefined).length,
     "events told": watches.reduce((sum, { changes: told }) => sum + told.length, 0),
     "clusters formed": formations.length,
-    "changes in the store": changes,
+    "changes in the store": log.length,
   };
 }
 

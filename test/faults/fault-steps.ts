@@ -48,7 +48,7 @@ export class FaultSteps {
   async run({ faults, holdMs, pauseMs }: Step): Promise<void> {
     const begun = performance.now();
     const lasting: Lasting[] = [];
-    for (const fault of faults) lasting.push(await bringAbout(fault, this.#stage));
+    for (const fault of faults) lasting.push(await bringAbout(fault, { ...this.#stage, worker: this.#probe }));
     const what = lasting.map((each) => each.what).join(", and ");
     const [only] = lasting;
     const survived = lasting.length === 1 && only !== undefined ? await this.#lookAt(only) : "";

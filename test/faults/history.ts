@@ -46,6 +46,11 @@ export interface Found {
 
 export type Operation = Write | Read;
 
+/** Whether it is a write of which its client does not know whether it was applied. */
+export function isOpen(operation: Operation): operation is Write {
+  return operation.kind === "write" && operation.outcome.kind === "unknown";
+}
+
 /** A change of a key, as a client that watches was told or the store has it. */
 export interface Change {
   readonly revision: number;

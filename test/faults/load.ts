@@ -100,7 +100,12 @@ export class Load implements Disposable {
     const dice = this.#dice.fork();
     while (!this.#stopped.signal.aborted) {
       const options = { targets: this.#targets, dice: dice.fork(), signal: this.#overdue.signal };
-      this.formations.push(await formCluster(options));
+      try {
+        this.formations.push(await formCluster(options));
+      } catch (error) {
+        // It has no token; what else went wrong is to be told as well.
+        this.recorder.oddities.push(`a cluster could not begin to form: ${error}`);
+      }
       await sleep(dice.below(1000));
     }
   }

@@ -8,6 +8,7 @@ import { Supervisor } from "../support/supervisor.ts";
 import { answersOk, until } from "../support/until.ts";
 import { WATCHDOG } from "../support/watchdog.ts";
 import type { Place } from "./place.ts";
+import type { Relay } from "./relay.ts";
 import type { Target } from "./target.ts";
 
 const MUSTER = fileURLToPath(new URL("../../bin/muster", import.meta.url));
@@ -18,6 +19,8 @@ export class StoreMuster implements Target, AsyncDisposable {
   readonly place: Place;
   readonly clientUrl: string;
   readonly publicUrl: string;
+  /** What it reaches its store through; absent: nothing. */
+  readonly relay: Relay | undefined;
   readonly #directory: string;
   readonly #flags: readonly string[];
   readonly #supervisor: Supervisor;
@@ -30,21 +33,23 @@ export class StoreMuster implements Target, AsyncDisposable {
     readonly directory: string;
     readonly ports: readonly number[];
     readonly store: readonly string[] | undefined;
+    readonly relay: Relay | undefined;
   }) {
-    const { place, directory, ports, store } = parts;
+    const { place, directory, ports, store, relay } = parts;
     const [publicPort = 0, clientPort = 0] = ports;
     this.place = place;
     this.publicUrl = `http://${place.address}:${publicPort}`;
     this.clientUrl = `http://${place.address}:${clientPort}`;
+    this.relay = relay;
     this.#directory = directory;
     this.#flags = store ?? ["--data-dir", join(directory, "data")];
     this.#supervisor = new Supervisor({ launch: () => this.#launch(), restarts: true });
   }
 
-  /** `store`: the options that name it; absent: an embedded one of its own. */
-  static async start(place: Place, store?: readonly string[]): Promise<StoreMuster> {
+  /** `store`: the options that name it; absent: an embedded one of its own. `relay`: where they name that, for faults. */
+  static async start(place: Place, store?: readonly string[], relay?: Relay): Promise<StoreMuster> {
     const directory = await mkdtemp(join(tmpdir(), `muster-faults-${place.name}-`));
-    const muster = new StoreMuster({ place, directory, ports: await place.ports(2), store });
+    const muster = new StoreMuster({ place, directory, ports: await place.ports(2), store, relay });
     try {
       await muster.#supervisor.start();
       await muster.whenReady();
