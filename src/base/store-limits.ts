@@ -56,3 +56,30 @@ export const STORE_PAGE_BYTES = 8 * 1024 * 1024;
 
 /** How often a large range of the newest revision is begun where compactions overtake it. */
 export const STORE_PAGED_ATTEMPTS = 3;
+
+/**
+ * How many long ranges (see STORE_LONG_RANGE_KEYS) one process has etcd work at at a time. Each takes one of etcd's
+ * processors for seconds; two are as quick as many on a small machine, and leave room for all else.
+ */
+export const STORE_LONG_RANGES = 2;
+
+/** A range of so many keys is long: etcd goes over all of them, also where it is to tell only a few. */
+export const STORE_LONG_RANGE_KEYS = 50_000;
+
+/** How long a range counts as long after it was seen to be, in ms. */
+export const STORE_LONG_RANGE_KEPT_MS = 60_000;
+
+/** How many ranges are remembered by how long they are. */
+export const STORE_KNOWN_RANGES = 1_000;
+
+/** Which share of its time a long range waits in line at most: etcd needs the rest, and works on at a range that is given up. */
+export const STORE_LINE_SHARE = 0.5;
+
+/**
+ * Which share of its time a range over unknown keys waits at most for the one that went first: that one may have to find
+ * another endpoint, for which it needs STORE_RANGE_DOUBT_MS and STORE_ATTEMPT_MS.
+ */
+export const STORE_FIRST_SHARE = 0.8;
+
+/** After how long without an answer to a range the endpoint is asked for something small, to know whether it lives. */
+export const STORE_RANGE_DOUBT_MS = STORE_ATTEMPT_MS / 2;

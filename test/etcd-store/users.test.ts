@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { isMusterError } from "../../src/base/errors.ts";
+import { createLog } from "../../src/base/log.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { ALL, apply, eventsOf, keysOf, one, put, refusal } from "../contract/requests.ts";
 import { type EtcdBinaries, etcdBinaries, NO_ETCD } from "../support/etcd-binaries.ts";
@@ -86,6 +88,30 @@ describe.skipIf(binaries === undefined)(binaries === undefined ? NO_ETCD : "stor
     expect(isMusterError(error, "storeUnavailable") && error.message).toMatch(/role that may read and write/);
     await ctl("role", "revoke-permission", "--prefix=true", "muster", "other/");
     expect(await ended(store.engine)).toBe("storeUnavailable");
+  });
+
+  it("a log is told once that etcd has begun to ask for a user, and once that it serves again", async () => {
+    const lines: string[] = [];
+    const write = (line: string) => void lines.push(z.object({ msg: z.string() }).parse(JSON.parse(line)).msg);
+    const log = createLog({ level: "info", format: "json", destination: { write } });
+    await ctl("auth", "disable");
+    await using store = await openStoreAt([etcd.clientAddress], { prefix: PREFIX, log });
+    const { engine } = store;
+    const outcome = (call: Promise<unknown>) =>
+      call.then(
+        () => "done",
+        (error: unknown) => isMusterError(error) && error.code,
+      );
+    const all = () => Promise.all([engine.range(one("a")), apply(engine, put("a", "1"))].map(outcome));
+    expect(await all()).toEqual(["done", "done"]);
+    await ctl("auth", "enable");
+    for (let round = 0; round < 3; round++) {
+      expect(await all()).toEqual(["storeUnavailable", "storeUnavailable"]);
+    }
+    expect(lines).toEqual(["etcd does not serve"]);
+    await ctl("auth", "disable");
+    for (let round = 0; round < 3; round++) expect(await all()).toEqual(["done", "done"]);
+    expect(lines).toEqual(["etcd does not serve", "etcd serves again"]);
   });
 });
 

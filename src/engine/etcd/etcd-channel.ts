@@ -1,23 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
-import {
-  STORE_ATTEMPT_MS,
-  STORE_DEADLINE_MS,
-  STORE_LEAST_CALL_MS,
-  STORE_RETRY_MS,
-  STORE_TROUBLED_DEADLINE_MS,
-} from "../../base/store-limits.ts";
+import { STORE_ATTEMPT_MS, STORE_LEAST_CALL_MS, STORE_RETRY_MS } from "../../base/store-limits.ts";
 import type { StoreEndpoint } from "../engine.ts";
 import { type CallContext, EtcdEndpoint } from "./etcd-endpoint.ts";
 import { type Failure, failureOf, NotSent, outcomeUnknown, unavailable } from "./etcd-errors.ts";
-import type { EtcdMethod } from "./etcd-methods.ts";
+import { longCall } from "./etcd-long-call.ts";
+import { type EtcdMethod, RANGE, TXN } from "./etcd-methods.ts";
 import type { EtcdStoreOptions } from "./etcd-options.ts";
+import { EtcdRangeLine, type Turn } from "./etcd-range-line.ts";
+import { wireRange } from "./etcd-requests.ts";
+import { type CallKind, EtcdServiceLog } from "./etcd-service-log.ts";
+import { EtcdSpace, OFFSET_KEY } from "./etcd-space.ts";
+import type { Spread } from "./etcd-spread.ts";
 import { EtcdToken } from "./etcd-token.ts";
+import { EtcdTrouble } from "./etcd-trouble.ts";
 
 /** How often a call asks for a new token before it gives up: the first may have been given by a member that is behind. */
 const TOKEN_ATTEMPTS = 3;
+
+/** Calls that every user of Muster's has to be let make. */
+const OF_KEYS = [RANGE.path, TXN.path];
 
 type Send<Response> = (endpoint: EtcdEndpoint, context: CallContext) => Promise<Response>;
 
@@ -25,6 +30,9 @@ type Send<Response> = (endpoint: EtcdEndpoint, context: CallContext) => Promise<
 interface Attempts {
   readonly end: number;
   readonly repeats: boolean;
+  /** Whether one attempt may take all of the time. */
+  readonly isPatient: boolean;
+  readonly kind: CallKind;
 }
 
 /**
@@ -36,12 +44,12 @@ export class EtcdChannel {
   readonly #token: EtcdToken;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #service: EtcdServiceLog;
+  readonly #trouble: EtcdTrouble;
+  readonly #line: EtcdRangeLine;
+  /** Something small that needs a quorum. */
+  readonly #question: ReturnType<typeof wireRange>;
   #current = 0;
-  /** When attempts began to fail, none having succeeded since, and when the last one did. */
-  #trouble: { readonly since: number; readonly last: number } | undefined;
-  /** The endpoint that answered last, and whether it was told that none did. */
-  #served: EtcdEndpoint | undefined;
-  #isReported = false;
   #closed = false;
 
   constructor(options: EtcdStoreOptions) {
@@ -49,21 +57,46 @@ export class EtcdChannel {
     this.#token = new EtcdToken(options.user);
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#service = new EtcdServiceLog(options);
+    this.#trouble = new EtcdTrouble(options.clock);
+    this.#line = new EtcdRangeLine(options.clock);
+    const space = new EtcdSpace(utf8(options.prefix), undefined);
+    this.#question = wireRange(space, { key: OFFSET_KEY, countOnly: true });
   }
 
-  /** A call that changes nothing, or as often as you like: it is repeated until it is answered. */
-  read<Request, Response>(method: EtcdMethod<Request, Response>, request: Request): Promise<Response> {
-    return this.#call({ repeats: true }, (endpoint, context) => endpoint.unary(method, request, context));
+  /**
+   * A call that changes nothing, or as often as you like: it is repeated until it is answered. `spread`: given, where it
+   * may go over many keys; then it may have to wait in line, and takes as long as etcd needs, within the deadline.
+   */
+  read<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+    spread?: Spread<Response>,
+  ): Promise<Response> {
+    const send: Send<Response> = (endpoint, context) => endpoint.unary(method, request, context);
+    if (spread === undefined) {
+      return this.#call(this.#attempts(method, "read"), send);
+    }
+    return this.#inLine(spread, this.#attempts(method, "read"), (attempts, { isShort, late }) =>
+      isShort ? this.#call(attempts, send) : this.#call({ ...attempts, isPatient: true }, this.#long(send, late)),
+    );
   }
 
   /** As `read`, over a stream that is left after its first answer. */
   readFirst<Request, Response>(method: EtcdMethod<Request, Response>, request: Request): Promise<Response> {
-    return this.#call({ repeats: true }, (endpoint, context) => endpoint.first(method, request, context));
+    return this.#call(this.#attempts(method, "read"), (endpoint, context) => endpoint.first(method, request, context));
   }
 
   /** A call that must not be done twice. Error: `outcomeUnknown`, where it was sent and not answered. */
-  write<Request, Response>(method: EtcdMethod<Request, Response>, request: Request): Promise<Response> {
-    return this.#call({ repeats: false }, (endpoint, context) => endpoint.unary(method, request, context));
+  write<Request, Response>(
+    method: EtcdMethod<Request, Response>,
+    request: Request,
+    spread?: Spread<Response>,
+  ): Promise<Response> {
+    const send: Send<Response> = (endpoint, context) => endpoint.unary(method, request, context);
+    return spread === undefined
+      ? this.#call(this.#attempts(method, "write"), send)
+      : this.#inLine(spread, this.#attempts(method, "write"), (attempts) => this.#call(attempts, send));
   }
 
   /** Asks just this endpoint, once. Rejects with what went wrong. */
@@ -126,8 +159,33 @@ export class EtcdChannel {
     }
   }
 
-  async #call<Response>({ repeats }: Pick<Attempts, "repeats">, send: Send<Response>): Promise<Response> {
-    const attempts = { end: this.#clock.monotonic() + this.#deadlineMs(), repeats };
+  /** Of a call that begins now. A write may always take all of its time: nobody else is to be asked. */
+  #attempts(method: { readonly path: string }, kind: "read" | "write"): Attempts {
+    const end = this.#clock.monotonic() + this.#trouble.deadlineMs();
+    const repeats = kind === "read";
+    return { end, repeats, isPatient: !repeats, kind: OF_KEYS.includes(method.path) ? kind : "other" };
+  }
+
+  #inLine<Response>(
+    spread: Spread<Response>,
+    attempts: Attempts,
+    call: (attempts: Attempts, turn: Turn) => Promise<Response>,
+  ): Promise<Response> {
+    const terms = { timeMs: this.#left(attempts), isWrite: !attempts.repeats };
+    return this.#line.pass(spread, terms, (turn) => call(attempts, turn));
+  }
+
+  #long<Response>(send: Send<Response>, onLate: () => void): Send<Response> {
+    return (endpoint, context) =>
+      longCall({
+        send: (signal) => send(endpoint, { ...context, signal }),
+        ask: () => this.ask(endpoint, RANGE, this.#question),
+        hasOthers: this.size > 1,
+        onLate,
+      });
+  }
+
+  async #call<Response>(attempts: Attempts, send: Send<Response>): Promise<Response> {
     let reason: Failure | undefined;
     for (let attempt = 1, renewals = 0; ; attempt++) {
       const outcome = await this.#try(attempts, send);
@@ -139,9 +197,12 @@ export class EtcdChannel {
       reason = reason !== undefined && failure.error.cause instanceof NotSent ? reason : failure;
       const isLast = this.#left(attempts) < STORE_LEAST_CALL_MS;
       if (failure.kind === "answer") {
+        if (failure.complaint !== undefined) {
+          this.#service.refused(failure.complaint, attempts.kind, failure.error.message);
+        }
         throw failure.error;
       }
-      if (failure.kind === "unknown" && !repeats) {
+      if (failure.kind === "unknown" && !attempts.repeats) {
         throw outcomeUnknown(failure.error);
       }
       if (this.#closed) {
@@ -165,14 +226,13 @@ export class EtcdChannel {
     let isSent = false;
     try {
       await endpoint.whenConnected(this.#left(attempts));
+      this.#mustGoOn(attempts, endpoint);
       token = await this.#token.of(endpoint, this.#patience(attempts));
-      const timeoutMs = attempts.repeats ? this.#patience(attempts) : this.#left(attempts);
-      if (timeoutMs < STORE_LEAST_CALL_MS) {
-        throw new NotSent(`${endpoint.name} took too long to connect`);
-      }
+      this.#mustGoOn(attempts, endpoint);
+      const timeoutMs = attempts.isPatient ? this.#left(attempts) : this.#patience(attempts);
       isSent = true;
       const response = await send(endpoint, { token, timeoutMs });
-      this.#answered(endpoint);
+      this.#answered(endpoint, attempts.kind);
       return { response };
     } catch (error) {
       const failure = failureOf(error);
@@ -180,40 +240,16 @@ export class EtcdChannel {
         this.#token.renew(token);
       } else if (failure.kind !== "answer") {
         this.failed(endpoint, failure.error);
-        const now = this.#clock.monotonic();
-        this.#trouble = { since: this.#trouble?.since ?? now, last: now };
+        this.#trouble.failed();
       }
       return { failure: failure.kind === "unknown" && !isSent ? { ...failure, kind: "refused" } : failure };
     }
   }
 
-  /**
-   * How long a call may take. A request of a client's may need several calls: those that begin in the middle of trouble
-   * get what is left of the first one's time, or little.
-   */
-  #deadlineMs(): number {
-    const now = this.#clock.monotonic();
-    if (this.#trouble !== undefined && now - this.#trouble.last > STORE_DEADLINE_MS) {
-      // Nobody has tried for so long that nothing is known.
-      this.#trouble = undefined;
-    }
-    const spentMs = this.#trouble === undefined ? 0 : now - this.#trouble.since;
-    return Math.max(STORE_DEADLINE_MS - spentMs, STORE_TROUBLED_DEADLINE_MS);
-  }
-
-  #answered(endpoint: EtcdEndpoint): void {
+  #answered(endpoint: EtcdEndpoint, kind: CallKind): void {
     endpoint.worked();
-    this.#trouble = undefined;
-    if (this.#served === endpoint && !this.#isReported) {
-      return;
-    }
-    if (this.#isReported) {
-      this.#log.info({ endpoint: endpoint.name }, "etcd serves again");
-    } else if (this.#served !== undefined) {
-      this.#log.info({ endpoint: endpoint.name, before: this.#served.name }, "another endpoint of etcd is in use");
-    }
-    this.#served = endpoint;
-    this.#isReported = false;
+    this.#trouble.over();
+    this.#service.answered(endpoint.name, kind);
   }
 
   #inUse(): EtcdEndpoint {
@@ -228,6 +264,17 @@ export class EtcdChannel {
     return end - this.#clock.monotonic();
   }
 
+  /** Whatever is asked with too little time left says only that the time was over: a token, too. */
+  #mustGoOn(attempts: Attempts, { name }: EtcdEndpoint): void {
+    // A channel of grpc-js may take calls for a moment after it was closed.
+    if (this.#closed) {
+      throw new NotSent(`${name} is not to be used any more`);
+    }
+    if (this.#left(attempts) < STORE_LEAST_CALL_MS) {
+      throw new NotSent(`${name} took too long to connect`);
+    }
+  }
+
   /** For one endpoint. */
   #patience(attempts: Attempts): number {
     return Math.min(this.#left(attempts), STORE_ATTEMPT_MS);
@@ -235,10 +282,7 @@ export class EtcdChannel {
 
   #givenUp({ error }: Failure): MusterError {
     const names = this.#endpoints.map(({ name }) => name).join(", ");
-    if (!this.#isReported && this.#served !== undefined) {
-      this.#isReported = true;
-      this.#log.warn({ endpoints: names, reason: error.message }, "etcd does not serve");
-    }
+    this.#service.failed(error.message);
     return unavailable(`Look after etcd (${names}): it does not serve (${error.message})`, error);
   }
 }

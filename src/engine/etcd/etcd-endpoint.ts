@@ -36,6 +36,8 @@ export interface CallContext {
   readonly token: string | undefined;
   /** How long it may take from now, in ms. */
   readonly timeoutMs: number;
+  /** Gives the call up; only where it is unary. */
+  readonly signal?: AbortSignal;
 }
 
 /** One member of the etcd cluster, with a connection of its own that comes back by itself. */
@@ -123,6 +125,7 @@ export class EtcdEndpoint {
         onAnswer,
       );
       this.#calls.add(call);
+      context.signal?.addEventListener("abort", () => call.cancel(), { once: true });
     });
   }
 

@@ -26,6 +26,7 @@ import { EtcdPulse } from "./etcd-pulse.ts";
 import { wireRange, wireTxn } from "./etcd-requests.ts";
 import { keyValue, rangeResult, txnResult } from "./etcd-results.ts";
 import { compactedError, EtcdSpace, OFFSET_KEY } from "./etcd-space.ts";
+import { spreadOfRange, spreadOfTxn } from "./etcd-spread.ts";
 import { EtcdVersions } from "./etcd-versions.ts";
 import { EtcdWatch, startOf, type WatchParts } from "./etcd-watch.ts";
 import { NextRead } from "./next-read.ts";
@@ -98,7 +99,8 @@ class EtcdEngine implements Engine {
     return this.#call(async () => {
       checkRange(request);
       return pagedRange(request, async (page) => {
-        const response = await this.#channel.read(RANGE, wireRange(this.#space, page)).catch(this.#explained);
+        const wire = wireRange(this.#space, page);
+        const response = await this.#channel.read(RANGE, wire, spreadOfRange(wire)).catch(this.#explained);
         return rangeResult(this.#space, response);
       });
     });
@@ -108,7 +110,8 @@ class EtcdEngine implements Engine {
     return this.#call(async () => {
       checkTxn(request);
       const wire = wireTxn(this.#space, request, await this.#leases.namesFor(request));
-      const call = isReadOnly(request) ? this.#channel.read(TXN, wire) : this.#channel.write(TXN, wire);
+      const spread = spreadOfTxn(wire);
+      const call = isReadOnly(request) ? this.#channel.read(TXN, wire, spread) : this.#channel.write(TXN, wire, spread);
       return txnResult(this.#space, await call.catch(this.#explained));
     });
   }

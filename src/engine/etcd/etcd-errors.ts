@@ -12,6 +12,8 @@ import { type ErrorCode, isMusterError, MusterError } from "../../base/errors.ts
 export interface Failure {
   readonly kind: "answer" | "token" | "refused" | "unknown";
   readonly error: MusterError;
+  /** What an operator has to put right: etcd does not let the user in, or not do what was asked. */
+  readonly complaint?: "user" | "request";
 }
 
 /** Thrown where nothing was done, and another endpoint, or the same one later, may do it. */
@@ -38,12 +40,17 @@ const ANSWERS: readonly (readonly [words: string, code: ErrorCode])[] = [
 ];
 
 /** What an operator has to put right; nothing was done. */
-const COMPLAINTS: readonly (readonly [words: string, advice: string])[] = [
-  ["database space exceeded", "Compact and defragment etcd and disarm its NOSPACE alarm: its space quota is used up"],
-  ["permission denied", "Give Muster's user in etcd a role that may read and write its whole prefix"],
-  ["user name is empty", "Give Muster a user of etcd, or a client certificate: etcd asks who it is"],
-  ["invalid user ID or password", "Give Muster a user name and password that etcd knows: it refused them"],
-];
+const COMPLAINTS: readonly (readonly [words: string, complaint: NonNullable<Failure["complaint"]>, advice: string])[] =
+  [
+    [
+      "database space exceeded",
+      "request",
+      "Compact and defragment etcd and disarm its NOSPACE alarm: its space quota is used up",
+    ],
+    ["permission denied", "request", "Give Muster's user in etcd a role that may read and write its whole prefix"],
+    ["user name is empty", "user", "Give Muster a user of etcd, or a client certificate: etcd asks who it is"],
+    ["invalid user ID or password", "user", "Give Muster a user name and password that etcd knows: it refused them"],
+  ];
 
 const STALE_TOKEN = ["invalid auth token", "revision of auth store is old", "revision in header is old"];
 
@@ -81,9 +88,10 @@ export function failureOfText(details: string, cause?: ServiceError): Failure {
   if (code !== undefined) {
     return { kind: "answer", error: new MusterError(code, details, { cause }) };
   }
-  const advice = COMPLAINTS.find(([words]) => details.includes(words))?.[1];
-  if (advice !== undefined) {
-    return { kind: "answer", error: unavailable(`${advice} ("${details}")`, cause) };
+  const found = COMPLAINTS.find(([words]) => details.includes(words));
+  if (found !== undefined) {
+    const [, complaint, advice] = found;
+    return { kind: "answer", error: unavailable(`${advice} ("${details}")`, cause), complaint };
   }
   if (STALE_TOKEN.some((words) => details.includes(words))) {
     return { kind: "token", error: unavailable(details, cause) };
@@ -104,6 +112,11 @@ export function outcomeUnknown(error: MusterError): MusterError {
     `Look whether the write was applied before you repeat it: etcd gave no answer (${error.message})`,
     { cause: error },
   );
+}
+
+/** Whether the call's own time was over. */
+export function isDeadline(error: unknown): boolean {
+  return isServiceError(error) && error.code === status.DEADLINE_EXCEEDED;
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -23,6 +23,7 @@ import {
 import { type LeaseNames, wireRange, wireTxn } from "./etcd-requests.ts";
 import { revisionOf } from "./etcd-results.ts";
 import { type EtcdSpace, LEASE_RECORDS } from "./etcd-space.ts";
+import { spreadOfRange } from "./etcd-spread.ts";
 
 /**
  * Leases. On a shared etcd each that is granted has a record (a key that hangs on it), and only those with one are
@@ -117,8 +118,8 @@ export class EtcdLeases {
 
   async #recorded(): Promise<readonly LeaseId[]> {
     // Not the keys alone, though the values are empty: with those etcd 3.7 gives no lease.
-    const range = { key: LEASE_RECORDS, end: prefixEnd(LEASE_RECORDS) };
-    const { kvs } = await this.#channel.read(RANGE, wireRange(this.#space, range));
+    const range = wireRange(this.#space, { key: LEASE_RECORDS, end: prefixEnd(LEASE_RECORDS) });
+    const { kvs } = await this.#channel.read(RANGE, range, spreadOfRange(range));
     return kvs.flatMap(({ key, lease }) => {
       const name = Buffer.from(this.#space.plainKey(key).subarray(LEASE_RECORDS.length)).toString("latin1");
       // A record that hangs on no lease, or on another, is not one of ours.
