@@ -12,7 +12,7 @@ const REGISTRATIONS_PER_SECOND = 100;
 /** A round in which the load did less says nothing: the processors were others'. Two cores that others use, too, left it 14 to 96. */
 const LEAST_REGISTRATIONS_PER_SECOND = REGISTRATIONS_PER_SECOND / 4;
 /** Idle and loaded in turn until it holds: on a machine with other work, only what every round shows is Muster's doing. */
-const MOST_ROUNDS = 10;
+const MOST_ROUNDS = 5;
 const BOOTSTRAPS = 20;
 const LARGEST_RATIO = 2;
 const LOADED_TIMEOUT_MS = 120_000;
