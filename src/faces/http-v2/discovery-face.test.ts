@@ -129,12 +129,9 @@ describe("DiscoveryFace /", () => {
 
   it.each([
     ["http://discovery.example", " --discovery-endpoints http://discovery.example:80 --initial-"],
-    [
-      "https://d.example",
-      " --discovery-endpoints https://d.example:443 --discovery-insecure-transport=false --initial-",
-    ],
-    ["https://[::1]:9", " --discovery-endpoints https://[::1]:9 --discovery-insecure-transport=false --initial-"],
-  ])("tells etcd 3.7 of TLS, and uses the public URL %s", async (publicUrl, command) => {
+    ["https://d.example", " --discovery-endpoints https://d.example:443 --initial-"],
+    ["https://[::1]:9", " --discovery-endpoints https://[::1]:9 --initial-"],
+  ])("gives etcd 3.7 the public URL %s, with a port", async (publicUrl, command) => {
     await using other = await startTestService({ publicFaces: [faceAt(publicUrl)] });
     expect(await (await fetch(other.publicUrl)).text()).toContain(command);
   });

@@ -49,10 +49,9 @@ function node(discovery: string): string {
 function byToken(base: string): readonly string[] {
   const endpoint = endpointOf(base);
   if (endpoint === undefined) return [];
-  const secure = endpoint.startsWith("https:") ? " --discovery-insecure-transport=false" : "";
   return [
     "# etcd 3.7 (3.6 knows both; all nodes alike). TOKEN is the last part of the URL:",
-    node(`--discovery-token TOKEN --discovery-endpoints ${endpoint}${secure}`),
+    node(`--discovery-token TOKEN --discovery-endpoints ${endpoint}`),
   ];
 }
 
