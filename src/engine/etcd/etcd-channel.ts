@@ -1,3 +1,4 @@
+/** The calls to an etcd of several members: which of them is asked, how often, for how long, and what its failures mean. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
@@ -25,6 +26,10 @@ const TOKEN_ATTEMPTS = 3;
 const OF_KEYS = [RANGE.path, TXN.path];
 
 type Send<Response> = (endpoint: EtcdEndpoint, context: CallContext) => Promise<Response>;
+
+function unary<Request, Response>(method: EtcdMethod<Request, Response>, request: Request): Send<Response> {
+  return (endpoint, context) => endpoint.unary(method, request, context);
+}
 
 /** What a call may take from when it was made, and whether it may be repeated after an unknown outcome. */
 interface Attempts {
@@ -73,7 +78,7 @@ export class EtcdChannel {
     request: Request,
     spread?: Spread<Response>,
   ): Promise<Response> {
-    const send: Send<Response> = (endpoint, context) => endpoint.unary(method, request, context);
+    const send = unary(method, request);
     if (spread === undefined) {
       return this.#call(this.#attempts(method, "read"), send);
     }
@@ -93,7 +98,7 @@ export class EtcdChannel {
     request: Request,
     spread?: Spread<Response>,
   ): Promise<Response> {
-    const send: Send<Response> = (endpoint, context) => endpoint.unary(method, request, context);
+    const send = unary(method, request);
     return spread === undefined
       ? this.#call(this.#attempts(method, "write"), send)
       : this.#inLine(spread, this.#attempts(method, "write"), (attempts) => this.#call(attempts, send));

@@ -1,3 +1,4 @@
+/** To which revision somebody has compacted the etcd, which no call of etcd's tells: it is found out by a watch. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";

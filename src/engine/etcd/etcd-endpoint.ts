@@ -1,3 +1,4 @@
+/** One member of an etcd cluster: its connection, single calls to it, and whether it lives. */
 import { isIP } from "node:net";
 import { checkServerIdentity as checkIdentity, type PeerCertificate } from "node:tls";
 import {

@@ -1,3 +1,4 @@
+/** Finds out that an endpoint is dead under streams that are silent: no connection ends where a machine stops. */
 import { STORE_PULSE_MS } from "../../base/store-limits.ts";
 import type { EtcdChannel } from "./etcd-channel.ts";
 import type { EtcdEndpoint } from "./etcd-endpoint.ts";

@@ -1,3 +1,4 @@
+/** Where in an etcd Muster's keys are, and how its revisions are told: the prefix and the offset of an import, there and back. */
 import { type Bytes, compareBytes, NO_BYTES, prefixEnd, utf8 } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import type { KeyRange, KeyValue, Revision } from "../model.ts";

@@ -1,3 +1,4 @@
+/** Which versions of etcd stand behind the endpoints, as far as it matters: in which order they answer watches. */
 import type { Clock } from "../../base/clock.ts";
 import type { StatusResponse } from "../../proto/etcdserverpb.ts";
 import type { EtcdChannel } from "./etcd-channel.ts";

@@ -1,3 +1,4 @@
+/** The place of a watch: what is next after an answer, whole or in fragments, and where a new connection begins. */
 import type { Event as WireEvent } from "../../proto/mvccpb.ts";
 import type { Revision } from "../model.ts";
 

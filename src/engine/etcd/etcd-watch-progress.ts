@@ -1,3 +1,4 @@
+/** Up to where a watch has been told everything, by etcd's answers to questions for progress; old etcds answer out of order. */
 import { STORE_PROGRESS_DOUBT_MS } from "../../base/store-limits.ts";
 import type { Revision } from "../model.ts";
 

@@ -1,3 +1,4 @@
+/** A watch over an etcd: it outlasts its connections, and goes on at the place to which it had been told. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { MusterError } from "../../base/errors.ts";
 import { STORE_RETRY_MS, STORE_WATCH_RETRY_MS } from "../../base/store-limits.ts";

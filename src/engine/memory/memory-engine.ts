@@ -1,3 +1,4 @@
+/** The engine in memory: what tests compare the others with. */
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_LEASE_TTL_S, MIN_LEASE_TTL_S } from "../../base/limits.ts";

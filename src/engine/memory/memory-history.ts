@@ -1,3 +1,4 @@
+/** All changes that were ever made to an engine in memory, and what they left. */
 import { type Bytes, compareBytes, NO_BYTES } from "../../base/bytes.ts";
 import { type KeyRange, type KeyValue, NO_LEASE, type Revision } from "../model.ts";
 

@@ -1,3 +1,4 @@
+/** Ranges of the engine in memory. */
 import { MusterError } from "../../base/errors.ts";
 import { chooseKeys } from "../choose-keys.ts";
 import type { RangeRequest, RangeResult, Revision } from "../model.ts";

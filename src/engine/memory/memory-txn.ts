@@ -1,3 +1,4 @@
+/** Transactions of the engine in memory. */
 import { type Bytes, compareBytes } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import {
