@@ -1,14 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
-import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
-import { MusterProcess } from "../support/muster-process.ts";
 import { randomPrograms } from "../support/random-programs.ts";
-import { V3Client } from "../support/v3-client.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 import { playAuthProgram } from "./v3-auth-lockstep.ts";
 import { authProgram } from "./v3-auth-requests.ts";
 import type { V3Pair } from "./v3-lockstep.ts";
+import { startV3Pair } from "./v3-server-pair.ts";
 import { listing } from "./v3-steps.ts";
 
 const RUN = randomPrograms({ programs: 30, programTimeoutMs: 60_000 });
@@ -19,20 +17,12 @@ await describeWithEtcdGo("3.7", "users and roles as etcd 3.7", (binaries) => aga
 await describeWithEtcdGo("3.6", "users and roles as etcd 3.6", (binaries) => against(binaries, RUN.programs / 3));
 
 function against(binaries: EtcdBinaries, programs: number): void {
-  let etcd: EtcdServer | undefined;
-  let muster: MusterProcess | undefined;
-  let pair: V3Pair | undefined;
+  let pair: (V3Pair & AsyncDisposable) | undefined;
 
   beforeAll(async () => {
-    etcd = await startEtcd(binaries, CHEAP_PASSWORDS);
-    muster = await MusterProcess.start({ quiet: true });
-    pair = { etcd: new V3Client(etcd.clientAddress), muster: new V3Client(new URL(muster.clientUrl).host) };
+    pair = await startV3Pair(binaries, CHEAP_PASSWORDS);
   });
-  afterAll(async () => {
-    pair?.etcd[Symbol.dispose]();
-    pair?.muster[Symbol.dispose]();
-    await Promise.all([etcd?.stop(), muster?.stop()]);
-  });
+  afterAll(() => pair?.[Symbol.asyncDispose]());
 
   it(`answers random programs the same (seed ${RUN.seed})`, { timeout: RUN.timeoutMs }, async () => {
     const property = fc.asyncProperty(authProgram, async (steps) => {

@@ -3,15 +3,13 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { z } from "zod";
 import type { EtcdBinaries } from "../support/etcd-binaries.ts";
-import { type EtcdServer, startEtcd } from "../support/etcd-server.ts";
-import { MusterProcess } from "../support/muster-process.ts";
 import { randomPrograms } from "../support/random-programs.ts";
-import { V3Client } from "../support/v3-client.ts";
 import { describeWithEtcd } from "../support/with-etcd.ts";
 import { describeWithEtcdGo } from "../support/with-etcd-go.ts";
 import { isBefore, judgedV3Program, knownV3Differences } from "./v3-known-differences.ts";
 import { playV3Program, type V3Pair } from "./v3-lockstep.ts";
 import { v3Program, watchedV3Program } from "./v3-programs.ts";
+import { startV3Pair } from "./v3-server-pair.ts";
 import { listing, type V3Step, v3StepSchema } from "./v3-steps.ts";
 
 const RUN = randomPrograms({ programs: 40, programTimeoutMs: 120_000 });
@@ -36,9 +34,7 @@ await describeWithEtcd("v3 as Debian's etcd", (binaries) => against(binaries, Ma
 function against(binaries: EtcdBinaries, programs: number): void {
   const { version } = binaries;
   const differences = knownV3Differences(version);
-  let etcd: EtcdServer | undefined;
-  let muster: MusterProcess | undefined;
-  let pair: V3Pair | undefined;
+  let pair: (V3Pair & AsyncDisposable) | undefined;
 
   /** Plays a program; gives the known differences that it met, fails with any other. */
   const compare = async (steps: readonly V3Step[]): Promise<ReadonlySet<string>> => {
@@ -49,15 +45,9 @@ function against(binaries: EtcdBinaries, programs: number): void {
   };
 
   beforeAll(async () => {
-    etcd = await startEtcd(binaries, ELECTION);
-    muster = await MusterProcess.start({ quiet: true });
-    pair = { etcd: new V3Client(etcd.clientAddress), muster: new V3Client(new URL(muster.clientUrl).host) };
+    pair = await startV3Pair(binaries, ELECTION);
   });
-  afterAll(async () => {
-    pair?.etcd[Symbol.dispose]();
-    pair?.muster[Symbol.dispose]();
-    await Promise.all([etcd?.stop(), muster?.stop()]);
-  });
+  afterAll(() => pair?.[Symbol.asyncDispose]());
 
   it.each(pinned)("$name", { timeout: RUN.programTimeoutMs }, async ({ steps, shows }) => {
     expect([...(await compare(steps))]).toEqual((shows ?? []).filter((name) => differences.includes(name)));
