@@ -1,7 +1,7 @@
 /**
  * What processes tell each other of their clocks, in internal keys of the store that they share:
  *
- *   00 "p" ID            {at, asks, seen}: the record of the process ID
+ *   00 "p" ID            {at, asks, seen, place}: the record of the process ID
  */
 import * as z from "zod";
 import { type Bytes, text, utf8 } from "../base/bytes.ts";
@@ -15,6 +15,8 @@ const clockRecord = z.object({
   asks: z.boolean(),
   /** Of each peer that was heard of lately, the newest time that it wrote. */
   seen: z.record(z.string(), z.number()),
+  /** Where the writer runs; absent: it does not know, or was released before there was this. */
+  place: z.string().optional(),
 });
 export type ClockRecord = Readonly<z.infer<typeof clockRecord>>;
 

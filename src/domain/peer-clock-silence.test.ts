@@ -8,8 +8,9 @@ import {
   PEER_CLOCK_DOUBT_INTERVAL_MS,
   PEER_CLOCK_GRACE_MS,
   PEER_CLOCK_INTERVAL_MS,
+  PEER_CLOCK_SETTLE_MS,
 } from "../base/peer-clock-limits.ts";
-import { CLOCK_RECORDS, clockRecordKey } from "./peer-clock-record.ts";
+import { CLOCK_RECORDS, clockRecordKey, writeClockRecord } from "./peer-clock-record.ts";
 
 const TEN_MINUTES = 600_000;
 /** Longer than a living peer may be silent: a trip, and finding another endpoint. */
@@ -56,6 +57,25 @@ describe("PeerClocks: a peer that falls silent", () => {
     expect(right.peers.notice).toBeUndefined();
     await passTime(1_000);
     expect((await stage.store.engine.range({ key: clockRecordKey("b") })).kvs).toEqual([]);
+  });
+
+  it.each([
+    {
+      it: "elsewhere: it may live, and be slow to answer",
+      place: "there",
+      atLeast: MAY_BE_SILENT_MS,
+      atMost: GIVEN_UP_MS,
+    },
+    { it: "where the process runs now: it cannot live", place: "here", atLeast: 0, atMost: 2 * PEER_CLOCK_SETTLE_MS },
+  ])("that was silent from the start counts by where it ran, $it", async ({ place, atLeast, atMost }) => {
+    const request = { key: clockRecordKey("b"), value: writeClockRecord({ at: 1, asks: true, seen: {}, place }) };
+    await stage.store.engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });
+    const starting = stage.open("a", TEN_MINUTES, "here");
+    const took = await passTime(2 * atMost, () => !starting.peers.isUncertain);
+    expect(took).toBeGreaterThanOrEqual(atLeast);
+    expect(took).toBeLessThanOrEqual(atMost);
+    expect(starting.peers.isTrusted).toBe(true);
+    expect(starting.peers.notice).toBeUndefined();
   });
 
   it("counts as gone a while after it left as it should", async () => {

@@ -107,12 +107,7 @@ describe("PeerClocks", () => {
     expect(Math.abs(timeOver(jumped.peers.clock) - Date.now())).toBeLessThan(5_000);
   });
 
-  it("waits for records of processes that are no more, but not for long", async () => {
-    const value = writeClockRecord({ at: 1, asks: true, seen: {} });
-    for (const id of ["dead", "gone"]) {
-      const request = { key: clockRecordKey(id), value };
-      await store.engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });
-    }
+  it("does not trip over a record that it cannot read", async () => {
     const request = { key: clockRecordKey("strange"), value: utf8("of another release") };
     await store.engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });
     const process = open("a");

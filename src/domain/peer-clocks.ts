@@ -47,6 +47,8 @@ export interface PeerClocksOptions {
   readonly log: PeerClocksLog;
   /** Names the process; no other on the store may have it. */
   readonly id: string;
+  /** Where it runs, for its successor: of two processes with the same place at most one lives. Absent: that is not known. */
+  readonly place?: string | undefined;
 }
 
 /** What is told of the clock; base/log.ts fits. */
@@ -88,8 +90,8 @@ export class PeerClocks {
 
   private constructor(options: PeerClocksOptions) {
     this.#options = options;
-    const { clock, id } = options;
-    this.#times = new PeerTimes(clock, id);
+    const { clock } = options;
+    this.#times = new PeerTimes(clock, options);
     this.#wallAhead = clock.wallAheadMs ?? 0;
     this.#unsureSince = clock.monotonic();
     this.clock = new ComparedClock(this, clock);
@@ -197,7 +199,7 @@ export class PeerClocks {
       this.#times.drop(key);
       this.#judge();
     };
-    if (!this.#agreement.isOff) drop();
+    if (!this.#isInDoubt) drop();
     else if (!this.#leaving.has(id)) this.#leaving.set(id, setTimeout(drop, PEER_CLOCK_GRACE_MS).unref());
   }
 
@@ -252,16 +254,21 @@ export class PeerClocks {
     if (ahead === 0 || clock.takeWall === undefined) return false;
     if (agreementOf(this.#times.differences().map((difference) => difference - ahead)).isOff) return false;
     clock.takeWall();
-    this.#lookForJump();
+    // What it was off by is in the clock itself now.
+    this.#agreement = { ...this.#agreement, correctionMs: 0 };
+    this.#compareAnew();
     return true;
   }
 
   /** After a jump of the machine's clock the peers are asked again before anything ends. */
   #lookForJump(): void {
+    if ((this.#options.clock.wallAheadMs ?? 0) !== this.#wallAhead) this.#compareAnew();
+  }
+
+  /** Nothing that is known of the peers' clocks counts any more, and they are asked. */
+  #compareAnew(): void {
     const { clock } = this.#options;
-    const wallAhead = clock.wallAheadMs ?? 0;
-    if (wallAhead === this.#wallAhead) return;
-    this.#wallAhead = wallAhead;
+    this.#wallAhead = clock.wallAheadMs ?? 0;
     this.#times.forgetDifferences();
     this.#unsureSince = clock.monotonic();
     this.#retryMs = PEER_CLOCK_RETRY_MS;
@@ -302,11 +309,11 @@ export class PeerClocks {
 
   async #writeNow(): Promise<void> {
     if (this.#closed) return;
-    const { engine, clock, id } = this.#options;
+    const { engine, clock, id, place } = this.#options;
     const monotonic = clock.monotonic();
     const asks = monotonic - this.#askedAt >= PEER_CLOCK_INTERVAL_MS / 2;
     if (asks) this.#askedAt = monotonic;
-    const record: ClockRecord = { at: clock.now(), asks, seen: this.#times.seen() };
+    const record: ClockRecord = { at: clock.now(), asks, seen: this.#times.seen(), place };
     const request = { key: clockRecordKey(id), value: writeClockRecord(record) };
     try {
       await engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });

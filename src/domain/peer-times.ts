@@ -1,15 +1,35 @@
 /** What a process knows of its peers' clocks. */
 import type { Clock } from "../base/clock.ts";
 import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/peer-clock-limits.ts";
-import { idOfClockRecord, readClockRecord } from "./peer-clock-record.ts";
+import { type ClockRecord, idOfClockRecord, readClockRecord } from "./peer-clock-record.ts";
 
 interface Peer {
   /** The newest time that it wrote, and when that was heard by the own clock; undefined: not since this process began. */
   heard: { readonly at: number; readonly when: number } | undefined;
-  /** How far its clock is ahead, in ms; undefined: not known. */
-  difference: number | undefined;
+  /** How its clock stands to the own one; undefined: not known. */
+  difference: Difference | undefined;
   /** Asked so often in vain since it was heard. */
   asks: number;
+  /** As its record has it: of those with one place only who was heard last can live. */
+  readonly place: string | undefined;
+}
+
+interface Difference {
+  /** How far the peer's clock is ahead, in ms. */
+  readonly aheadMs: number;
+  /** How wrong that may have been when it was read, either way, and when that was by the own monotonic clock; in ms. */
+  readonly errorMs: number;
+  readonly readAt: number;
+}
+
+/** How far two clocks may drift apart in each ms, in ms: twice as fast as NTP lets one go, 500 ppm. */
+const DRIFT = 0.001;
+
+/** The process itself, whose record tells it nothing. */
+export interface OwnRecord {
+  readonly id: string;
+  /** Where it runs: of two processes with the same place at most one lives. Absent: that is not known. */
+  readonly place?: string | undefined;
 }
 
 interface Record {
@@ -19,38 +39,38 @@ interface Record {
 
 export class PeerTimes {
   readonly #clock: Clock;
-  readonly #own: string;
+  readonly #own: OwnRecord;
+  /** By ids: who was heard last is the last. */
   readonly #peers = new Map<string, Peer>();
 
-  /** `own`: the id of the process itself, whose record tells nothing. */
-  constructor(clock: Clock, own: string) {
+  constructor(clock: Clock, own: OwnRecord) {
     this.#clock = clock;
     this.#own = own;
   }
 
   /** Takes in the records that stand in the store: whose they are may be there no more. */
   meet(records: readonly Record[]): void {
-    const readable = records.filter(({ value }) => readClockRecord(value) !== undefined);
-    const ids = new Set(readable.map(({ key }) => idOfClockRecord(key)));
-    for (const id of this.#peers.keys()) if (!ids.has(id)) this.#peers.delete(id);
-    for (const id of ids) if (id !== this.#own && !this.#peers.has(id)) this.#peers.set(id, newPeer());
+    const met = new Map(records.map(({ key, value }) => [idOfClockRecord(key), readClockRecord(value)]));
+    for (const id of this.#peers.keys()) if (met.get(id) === undefined) this.#peers.delete(id);
+    for (const [id, record] of met) {
+      if (record === undefined || id === this.#own.id || this.#peers.has(id)) continue;
+      this.#peers.set(id, newPeer(record));
+    }
   }
 
   /** Takes in a record that was just written. `asks`: it wants an answer; `isNew`: its writer has not been heard before. */
   hear({ key, value }: Record): { readonly asks: boolean; readonly isNew: boolean } {
     const id = idOfClockRecord(key);
     const record = readClockRecord(value);
-    if (id === this.#own || record === undefined) return { asks: false, isNew: false };
-    const peer = this.#peers.get(id) ?? newPeer();
+    if (id === this.#own.id || record === undefined) return { asks: false, isNew: false };
+    const peer = this.#peers.get(id) ?? newPeer(record);
+    this.#peers.delete(id);
     this.#peers.set(id, peer);
     const isNew = peer.heard === undefined;
     const when = this.#clock.now();
     peer.heard = { at: record.at, when };
     peer.asks = 0;
-    const sent = record.seen[this.#own];
-    const trip = sent === undefined ? Number.NaN : when - sent;
-    // Its time was between the two moments. What took long tells too little.
-    if (trip >= 0 && trip <= PEER_CLOCK_TRIP_MS) peer.difference = record.at - (when - trip / 2);
+    this.#compare(peer, record.seen[this.#own.id]);
     return { asks: record.asks, isNew };
   }
 
@@ -61,7 +81,7 @@ export class PeerTimes {
 
   /** How far the clocks that are known are ahead, in ms. */
   differences(): readonly number[] {
-    return [...this.#peers.values()].flatMap(({ difference }) => (difference === undefined ? [] : [difference]));
+    return this.#newestOfPlaces().flatMap(({ difference }) => (difference === undefined ? [] : [difference.aheadMs]));
   }
 
   /** What was known does not count any more. */
@@ -69,10 +89,13 @@ export class PeerTimes {
     for (const peer of this.#peers.values()) peer.difference = undefined;
   }
 
-  /** Whether the clocks of all peers are known; those that were never heard do not count `withoutSilent`. */
-  isComplete(withoutSilent: boolean): boolean {
-    return [...this.#peers.values()].every(({ heard, difference }) =>
-      heard === undefined ? withoutSilent : difference !== undefined,
+  /**
+   * Whether the clocks of all peers are known. Whoever is silent may live, and only be slow: `withoutPredecessor` who ran
+   * where this process runs does not count, if it was never heard.
+   */
+  isComplete(withoutPredecessor: boolean): boolean {
+    return this.#newestOfPlaces().every(
+      (peer) => peer.difference !== undefined || (withoutPredecessor && this.#isSilentPredecessor(peer)),
     );
   }
 
@@ -95,8 +118,40 @@ export class PeerTimes {
     for (const id of gone) this.#peers.delete(id);
     return gone;
   }
+
+  /** `sent`: the own time that the peer had seen when it wrote what was just heard. */
+  #compare(peer: Peer, sent: number | undefined): void {
+    const { heard, difference } = peer;
+    if (heard === undefined || sent === undefined) return;
+    const trip = heard.when - sent;
+    // What took long tells too little.
+    if (trip < 0 || trip > PEER_CLOCK_TRIP_MS) return;
+    // Its time was between the two moments.
+    const read = { aheadMs: heard.at - (heard.when - trip / 2), errorMs: trip / 2, readAt: this.#clock.monotonic() };
+    if (difference === undefined || !isBorneOut(difference, read)) peer.difference = read;
+  }
+
+  /** Without those whose successors were heard: their clocks would count twice. */
+  #newestOfPlaces(): readonly Peer[] {
+    const all = [...this.#peers];
+    const silentFirst = [
+      ...all.filter(([, { heard }]) => heard === undefined),
+      ...all.filter(([, { heard }]) => heard),
+    ];
+    return [...new Map(silentFirst.map(([id, peer]) => [peer.place ?? id, peer])).values()];
+  }
+
+  #isSilentPredecessor({ place, heard }: Peer): boolean {
+    return place !== undefined && place === this.#own.place && heard === undefined;
+  }
 }
 
-function newPeer(): Peer {
-  return { heard: undefined, difference: undefined, asks: 0 };
+/** Whether an earlier reading agrees with a newer one and is still more exact. */
+function isBorneOut({ aheadMs, errorMs, readAt }: Difference, newer: Difference): boolean {
+  const error = errorMs + (newer.readAt - readAt) * DRIFT;
+  return error < newer.errorMs && Math.abs(newer.aheadMs - aheadMs) <= newer.errorMs;
+}
+
+function newPeer({ place }: ClockRecord): Peer {
+  return { heard: undefined, difference: undefined, asks: 0, place };
 }

@@ -34,6 +34,7 @@ import { MetricsFace } from "../faces/ops/metrics-face.ts";
 import { OpsFace } from "../faces/ops/ops-face.ts";
 import type { Config } from "./config.ts";
 import { openStore } from "./open-store.ts";
+import { processPlace } from "./process-place.ts";
 import type { Composition } from "./service.ts";
 import { warningsOfStore } from "./warnings.ts";
 
@@ -91,7 +92,9 @@ async function openParts(options: ComposeOptions, keep: Keep): Promise<Parts> {
   const engine = keep(await openStore({ store: config.store, clock: own, log: log.child({ part: "engine" }) }));
   await refuseHalfImport(engine);
   const warnings = await warningsOfStore({ store: config.store, engine, log });
-  const { clock, notice } = isRemote ? await peerClock({ engine, clock: own, log }, keep) : await ownClock(engine, own);
+  const { clock, notice } = isRemote
+    ? await peerClock({ engine, clock: own, config, log }, keep)
+    : await ownClock(engine, own);
   keep(startCompacting({ engine, ...options }));
   const counters = new StoreCounters();
   const onExpired = () => counters.count("expireCount");
@@ -126,11 +129,16 @@ async function ownClock(engine: Engine, clock: SteadyClock): Promise<ToldClock> 
 
 /** That of one among several, which are compared: a writer whose clock is ahead must not take along all that start after it. */
 async function peerClock(
-  { engine, clock, log }: { readonly engine: Engine; readonly clock: SteadyClock; readonly log: Log },
+  {
+    engine,
+    clock,
+    config,
+    log,
+  }: Omit<ComposeOptions, "clock"> & { readonly engine: Engine; readonly clock: SteadyClock },
   keep: Keep,
 ): Promise<ToldClock> {
-  const id = randomBytes(8).toString("hex");
-  const peers = keep(PeerClocks.open({ engine, clock, log: log.child({ part: "clock" }), id }));
+  const own = { id: randomBytes(8).toString("hex"), place: processPlace(config) };
+  const peers = keep(PeerClocks.open({ ...own, engine, clock, log: log.child({ part: "clock" }) }));
   await peers.settled();
   return { clock: peers.clock, notice: () => peers.notice ?? clockNotice(clock) };
 }

@@ -21,7 +21,8 @@ export class ClockStage {
   /** Done when the stage is closed, the last one first. */
   readonly closing: (() => Promise<void>)[] = [];
 
-  open(id: string, wrongMs = 0): ClockProcess {
+  /** `place`: as PeerClocks takes it; absent: it is not known. */
+  open(id: string, wrongMs = 0, place?: string): ClockProcess {
     const engine = this.store.connect();
     const machine = {
       wrongMs,
@@ -33,7 +34,7 @@ export class ClockStage {
     const clock = new SteadyClock({ machine, onJump: () => undefined });
     const said: string[] = [];
     const say = (_fields: object, message: string) => void said.push(message);
-    const peers = PeerClocks.open({ engine, clock, log: { info: say, warn: say }, id });
+    const peers = PeerClocks.open({ engine, clock, log: { info: say, warn: say }, id, place });
     const close = () => peers.close();
     this.closing.push(close);
     return { engine, machine, clock, peers, said, close };

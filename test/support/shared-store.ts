@@ -19,6 +19,7 @@ import type {
   WatchMessage,
   WatchRequest,
 } from "../../src/engine/model.ts";
+import { type Deferred, deferred } from "./deferred.ts";
 
 /** The other tenant's, which no process of ours sees. */
 const TENANT_BYTE = 0xff;
@@ -95,6 +96,7 @@ export class RemoteEngine implements Engine {
   readonly #store: SharedStore;
   readonly #watches = new Set<RemoteWatch>();
   #isCut = false;
+  #frozen: Deferred<void> | undefined;
 
   get isCut(): boolean {
     return this.#isCut;
@@ -119,6 +121,16 @@ export class RemoteEngine implements Engine {
     this.#isCut = false;
   }
 
+  /** Nothing arrives, either way, before it is thawed; nothing breaks. */
+  freeze(): void {
+    this.#frozen ??= deferred();
+  }
+
+  thaw(): void {
+    this.#frozen?.resolve();
+    this.#frozen = undefined;
+  }
+
   range(request: RangeRequest): Promise<RangeResult> {
     return this.#call((engine) => engine.range(request));
   }
@@ -130,14 +142,18 @@ export class RemoteEngine implements Engine {
     if (lost === "notApplied") throw unknown();
     const result = await this.#store.engine.txn(request);
     if (lost === "applied") throw unknown();
-    await this.#store.delay();
+    await this.#travel();
     return result;
   }
 
   watch(request: WatchRequest): Watch {
     this.#store.onCall?.();
     if (this.#isCut) throw unavailable();
-    const watch = new RemoteWatch(this.#store, this.#store.engine.watch(request), () => this.#watches.delete(watch));
+    const watch = new RemoteWatch({
+      below: this.#store.engine.watch(request),
+      travel: () => this.#travel(),
+      onClose: () => this.#watches.delete(watch),
+    });
     this.#watches.add(watch);
     return watch;
   }
@@ -181,50 +197,58 @@ export class RemoteEngine implements Engine {
   async #call<T>(work: (engine: Engine) => Promise<T>): Promise<T> {
     await this.#arrive();
     const result = await work(this.#store.engine);
-    await this.#store.delay();
+    await this.#travel();
     return result;
   }
 
   async #arrive(): Promise<void> {
     this.#store.onCall?.();
     if (this.#isCut) throw unavailable();
-    await this.#store.delay();
+    await this.#travel();
     if (this.#isCut) throw unavailable();
   }
+
+  /** Resolves when what is on its way has arrived. */
+  async #travel(): Promise<void> {
+    await this.#store.delay();
+    while (this.#frozen !== undefined) await this.#frozen.promise;
+  }
+}
+
+interface RemoteWatchOptions {
+  readonly below: Watch;
+  readonly travel: () => Promise<void>;
+  readonly onClose: () => void;
 }
 
 class RemoteWatch implements Watch {
   readonly createdRevision: Promise<Revision>;
-  readonly #store: SharedStore;
-  readonly #below: Watch;
-  readonly #onClose: () => void;
+  readonly #options: RemoteWatchOptions;
   #isBroken = false;
 
-  constructor(store: SharedStore, below: Watch, onClose: () => void) {
-    this.createdRevision = below.createdRevision;
-    this.#store = store;
-    this.#below = below;
-    this.#onClose = onClose;
+  constructor(options: RemoteWatchOptions) {
+    this.createdRevision = options.below.createdRevision;
+    this.#options = options;
   }
 
   break(): void {
     this.#isBroken = true;
-    this.#below.close();
+    this.#options.below.close();
   }
 
   requestProgress(): void {
-    this.#below.requestProgress();
+    this.#options.below.requestProgress();
   }
 
   close(): void {
-    this.#below.close();
-    this.#onClose();
+    this.#options.below.close();
+    this.#options.onClose();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<WatchMessage> {
     try {
-      for await (const message of this.#below) {
-        await this.#store.delay();
+      for await (const message of this.#options.below) {
+        await this.#options.travel();
         if (this.#isBroken) break;
         const ours = withoutTenant(message);
         if (ours !== undefined) yield ours;
