@@ -28,6 +28,12 @@ describe("agreementOf", () => {
     expect(agreementOf(differences)).toMatchObject({ isOff, correctionMs });
   });
 
+  it("only clocks that are there bear a time out: by two of which one has left nobody is corrected", () => {
+    expect(agreementOf([MINUTE, MINUTE], [MINUTE])).toMatchObject({ isOff: true, isBorneOut: false, correctionMs: 0 });
+    expect(agreementOf([0, MINUTE], [MINUTE])).toMatchObject({ isOff: false, isBorneOut: false });
+    expect(agreementOf([0, MINUTE], [0, MINUTE])).toMatchObject({ isOff: false, isBorneOut: true });
+  });
+
   it("of two clocks that disagree both are off, by the same", () => {
     expect(agreementOf([MINUTE])).toMatchObject({ isOff: true, offMs: MINUTE / 2 });
     expect(agreementOf([-MINUTE])).toMatchObject({ isOff: true, offMs: -MINUTE / 2 });

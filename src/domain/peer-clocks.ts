@@ -153,7 +153,8 @@ export class PeerClocks {
     while (!this.#closed) {
       try {
         const { revision, kvs } = await engine.range(CLOCK_RECORDS);
-        this.#times.meet(kvs);
+        for (const { key } of kvs) this.#stays(idOfClockRecord(key));
+        for (const id of this.#times.meet(kvs)) this.#leaves(id);
         this.#watch = engine.watch({ ...CLOCK_RECORDS, startRevision: revision + 1 });
         if (this.#closed) this.#watch.close();
         this.#ask();
@@ -175,7 +176,7 @@ export class PeerClocks {
 
   #hear(kv: { readonly key: Uint8Array; readonly value: Uint8Array }): void {
     if (this.#isOwn(kv.key)) {
-      if (readClockRecord(kv.value)?.asks === true) this.#countAsk();
+      if (readClockRecord(kv.value)?.asks === true) this.#hearOwnAsk();
       this.#judge();
       return;
     }
@@ -189,16 +190,18 @@ export class PeerClocks {
 
   /** A record has been taken out: by its process, which may be started again, or by a peer that had given that up. */
   #hearGone(key: Uint8Array): void {
-    if (this.#isOwn(key)) {
-      this.#answerSoon();
-      return;
-    }
-    const id = idOfClockRecord(key);
+    if (this.#isOwn(key)) this.#answerSoon();
+    else this.#leaves(idOfClockRecord(key));
+  }
+
+  /** While in doubt its clock counts for a while longer. */
+  #leaves(id: string): void {
     const drop = () => {
       this.#leaving.delete(id);
-      this.#times.drop(key);
+      this.#times.drop(id);
       this.#judge();
     };
+    this.#times.noteLeaving(id, true);
     if (!this.#isInDoubt) drop();
     else if (!this.#leaving.has(id)) this.#leaving.set(id, setTimeout(drop, PEER_CLOCK_GRACE_MS).unref());
   }
@@ -207,6 +210,7 @@ export class PeerClocks {
   #stays(id: string): void {
     clearTimeout(this.#leaving.get(id));
     this.#leaving.delete(id);
+    this.#times.noteLeaving(id, false);
   }
 
   #isOwn(key: Uint8Array): boolean {
@@ -217,7 +221,8 @@ export class PeerClocks {
    * An ask counts when the process hears it itself: who is cut off from the store, or does not hear of it, must not believe
    * that it is alone.
    */
-  #countAsk(): void {
+  #hearOwnAsk(): void {
+    this.#times.noteAsk();
     const now = this.#options.clock.monotonic();
     if (now - this.#countedAt < (this.#isInDoubt ? PEER_CLOCK_DOUBT_ROUND_MS : PEER_CLOCK_ROUND_MS)) return;
     this.#countedAt = now;
@@ -237,8 +242,12 @@ export class PeerClocks {
       this.#askLater();
     }
     const before = this.#agreement;
-    const now = agreementOf(this.#times.differences());
+    // A correction is gained by the voices of those that are there; that they are silent for a while does not end it.
+    const present = this.#times.presentDifferences(before.correctionMs !== 0);
+    const now = agreementOf(this.#times.differences(), present);
     if (now.isOff && this.#takesWall()) return;
+    // Those who knew better have gone, and of those who came nothing is known yet.
+    if (before.isOff && !now.isOff && !this.#times.isComplete(true)) return;
     this.#agreement = now;
     if (now.isOff === before.isOff) return;
     if (now.isOff) log.warn({ offMs: Math.round(now.offMs), clocks: now.clocks }, clockOffNotice(now));
@@ -252,7 +261,10 @@ export class PeerClocks {
     const { clock } = this.#options;
     const ahead = clock.wallAheadMs ?? 0;
     if (ahead === 0 || clock.takeWall === undefined) return false;
-    if (agreementOf(this.#times.differences().map((difference) => difference - ahead)).isOff) return false;
+    const byWall = (difference: number) => difference - ahead;
+    const present = this.#times.presentDifferences(false).map(byWall);
+    const { isOff, isBorneOut } = agreementOf(this.#times.differences().map(byWall), present);
+    if (isOff || !isBorneOut) return false;
     clock.takeWall();
     // What it was off by is in the clock itself now.
     this.#agreement = { ...this.#agreement, correctionMs: 0 };
@@ -319,9 +331,7 @@ export class PeerClocks {
       await engine.txn({ compares: [], success: [{ kind: "put", request }], failure: [] });
     } catch {
       // The store cannot be reached, as everybody else is told too; the next one is due by itself.
-      return;
     }
-    if (asks) this.#judge();
   }
 
   /** Deletes a record that means nothing any more; whoever is alive after all writes it again. */

@@ -10,6 +10,10 @@ interface Peer {
   difference: Difference | undefined;
   /** Asked so often in vain since it was heard. */
   asks: number;
+  /** Whether it has not been heard since it was asked last. */
+  isAwaited: boolean;
+  /** Whether it has taken its record back, and its clock counts for a while longer. */
+  isLeaving: boolean;
   /** As its record has it: of those with one place only who was heard last can live. */
   readonly place: string | undefined;
 }
@@ -48,14 +52,14 @@ export class PeerTimes {
     this.#own = own;
   }
 
-  /** Takes in the records that stand in the store: whose they are may be there no more. */
-  meet(records: readonly Record[]): void {
+  /** Takes in the records that stand in the store: whose they are may be there no more. Gives the ids of those without one. */
+  meet(records: readonly Record[]): readonly string[] {
     const met = new Map(records.map(({ key, value }) => [idOfClockRecord(key), readClockRecord(value)]));
-    for (const id of this.#peers.keys()) if (met.get(id) === undefined) this.#peers.delete(id);
     for (const [id, record] of met) {
       if (record === undefined || id === this.#own.id || this.#peers.has(id)) continue;
       this.#peers.set(id, newPeer(record));
     }
+    return [...this.#peers.keys()].filter((id) => met.get(id) === undefined);
   }
 
   /** Takes in a record that was just written. `asks`: it wants an answer; `isNew`: its writer has not been heard before. */
@@ -70,18 +74,32 @@ export class PeerTimes {
     const when = this.#clock.now();
     peer.heard = { at: record.at, when };
     peer.asks = 0;
+    peer.isAwaited = false;
     this.#compare(peer, record.seen[this.#own.id]);
     return { asks: record.asks, isNew };
   }
 
-  /** Its process has taken a record back. */
-  drop(key: Uint8Array): void {
-    this.#peers.delete(idOfClockRecord(key));
+  /** Its process has taken its record back, or (`isLeaving` false) written one again. */
+  noteLeaving(id: string, isLeaving: boolean): void {
+    const peer = this.#peers.get(id);
+    if (peer !== undefined) peer.isLeaving = isLeaving;
+  }
+
+  /** It counts no longer. */
+  drop(id: string): void {
+    this.#peers.delete(id);
   }
 
   /** How far the clocks that are known are ahead, in ms. */
   differences(): readonly number[] {
-    return this.#newestOfPlaces().flatMap(({ difference }) => (difference === undefined ? [] : [difference.aheadMs]));
+    return differencesOf([...this.#peers]);
+  }
+
+  /** The same of those that have not left, and have answered when they were asked last or (`withAwaited`) may yet. */
+  presentDifferences(withAwaited: boolean): readonly number[] {
+    return differencesOf(
+      [...this.#peers].filter(([, { isLeaving, isAwaited }]) => !isLeaving && (withAwaited || !isAwaited)),
+    );
   }
 
   /** What was known does not count any more. */
@@ -94,7 +112,10 @@ export class PeerTimes {
    * where this process runs does not count, if it was never heard.
    */
   isComplete(withoutPredecessor: boolean): boolean {
-    return this.#newestOfPlaces().every(
+    const all = [...this.#peers];
+    const heard = all.filter(([, peer]) => peer.heard !== undefined);
+    const silent = all.filter(([, peer]) => peer.heard === undefined);
+    return newestOfPlaces([...silent, ...heard]).every(
       (peer) => peer.difference !== undefined || (withoutPredecessor && this.#isSilentPredecessor(peer)),
     );
   }
@@ -106,6 +127,11 @@ export class PeerTimes {
       heard !== undefined && now - heard.when <= PEER_CLOCK_TRIP_MS ? [[id, heard.at] as const] : [],
     );
     return Object.fromEntries(lately);
+  }
+
+  /** All have been asked. */
+  noteAsk(): void {
+    for (const peer of this.#peers.values()) peer.isAwaited = true;
   }
 
   /** Counts that all were asked once more; gives the ids of those that have been asked in vain, which are forgotten. */
@@ -131,19 +157,22 @@ export class PeerTimes {
     if (difference === undefined || !isBorneOut(difference, read)) peer.difference = read;
   }
 
-  /** Without those whose successors were heard: their clocks would count twice. */
-  #newestOfPlaces(): readonly Peer[] {
-    const all = [...this.#peers];
-    const silentFirst = [
-      ...all.filter(([, { heard }]) => heard === undefined),
-      ...all.filter(([, { heard }]) => heard),
-    ];
-    return [...new Map(silentFirst.map(([id, peer]) => [peer.place ?? id, peer])).values()];
-  }
-
   #isSilentPredecessor({ place, heard }: Peer): boolean {
     return place !== undefined && place === this.#own.place && heard === undefined;
   }
+}
+
+type NamedPeer = readonly [id: string, peer: Peer];
+
+/** A successor that is not compared yet does not take its predecessor's voice. */
+function differencesOf(peers: readonly NamedPeer[]): readonly number[] {
+  const known = newestOfPlaces(peers.filter(([, { difference }]) => difference !== undefined));
+  return known.flatMap(({ difference }) => (difference === undefined ? [] : [difference.aheadMs]));
+}
+
+/** Without those whose successors come later: their clocks would count twice. */
+function newestOfPlaces(peers: readonly NamedPeer[]): readonly Peer[] {
+  return [...new Map(peers.map(([id, peer]) => [peer.place ?? id, peer])).values()];
 }
 
 /** Whether an earlier reading agrees with a newer one and is still more exact. */
@@ -153,5 +182,5 @@ function isBorneOut({ aheadMs, errorMs, readAt }: Difference, newer: Difference)
 }
 
 function newPeer({ place }: ClockRecord): Peer {
-  return { heard: undefined, difference: undefined, asks: 0, place };
+  return { heard: undefined, difference: undefined, asks: 0, isAwaited: false, isLeaving: false, place };
 }
