@@ -83,3 +83,9 @@ export const STORE_FIRST_SHARE = 0.8;
 
 /** After how long without an answer to a range the endpoint is asked for something small, to know whether it lives. */
 export const STORE_RANGE_DOUBT_MS = STORE_ATTEMPT_MS / 2;
+
+/**
+ * How often a wait at a token is begun behind what was just read, where meanwhile so much changes that the latest events do
+ * not reach back to it. Whoever waits is asked to come again after that.
+ */
+export const WAIT_OPENING_ATTEMPTS = 10;

@@ -5,13 +5,12 @@
  */
 import { utf8 } from "../../base/bytes.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { MEMBER_WATCH_RETRY_MS } from "../../base/limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
-import { Pause } from "../pause.ts";
 import type { FileNode, TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { childPath } from "../tree/tree-path.ts";
+import { LastingWatch, type Opened, openBehind, type Wait } from "./lasting-watch.ts";
 import { memberRecordKey, readMemberRecord } from "./registry-layout.ts";
 import type { Standing } from "./standing.ts";
 import { readRegistryPath, type Token, tokenPath } from "./token.ts";
@@ -41,85 +40,36 @@ export async function watchMembers(context: MemberWaitContext, request: TreeWatc
   const opened = await openMemberWatch(context, request);
   const { index } = opened.live;
   const from = request.waitIndex === undefined || request.waitIndex === 0 ? index + 1 : request.waitIndex;
-  return new MemberWatch(context, opened, { ...request, waitIndex: from });
+  return new LastingWatch(new MemberWait(context, { ...request, waitIndex: from }), opened);
 }
 
-class MemberWatch implements TreeWatch {
-  readonly index: Revision;
+class MemberWait implements Wait<MemberEvents> {
   readonly #context: MemberWaitContext;
   readonly #request: TreeWatchRequest;
   readonly #from: Revision;
-  readonly #pause = new Pause();
-  #opened: MemberEvents;
   /** Everything before it has been told, or need not be. */
   #next: Revision;
   /** What need not be told of `#next` itself: one revision may have several members. */
   #passed: TreePath[] = [];
-  /** Called when it is closed. */
-  #onClose: () => void = () => undefined;
-  #closed = false;
 
-  constructor(
-    context: MemberWaitContext,
-    opened: MemberEvents,
-    request: TreeWatchRequest & { readonly waitIndex: Revision },
-  ) {
-    this.index = opened.live.index;
+  constructor(context: MemberWaitContext, request: TreeWatchRequest & { readonly waitIndex: Revision }) {
     this.#context = context;
     this.#request = request;
     this.#from = request.waitIndex;
     this.#next = request.waitIndex;
-    this.#opened = opened;
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#opened.live.close();
-    this.#pause.end();
-    this.#onClose();
+  open(): Promise<MemberEvents> {
+    return openMemberWatch(this.#context, { ...this.#request, waitIndex: this.#next });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<TreeEvent> {
-    try {
-      while (!this.#closed) {
-        try {
-          yield* this.#tellKnown();
-          yield* this.#tellLive();
-          return;
-        } catch (error) {
-          if (!isInterruption(error) || this.#closed) throw error;
-          this.#opened.live.close();
-          if (isMusterError(error, "storeUnavailable")) await this.#pause.wait(MEMBER_WATCH_RETRY_MS);
-        }
-        await this.#openAgain();
-      }
-    } finally {
-      this.close();
-    }
+  async *tell(opened: MemberEvents): AsyncGenerator<TreeEvent> {
+    yield* this.#tellKnown(opened);
+    yield* this.#tellLive(opened);
   }
 
-  /** However long the store is away; until it is closed. */
-  async #openAgain(): Promise<void> {
-    const closed = new Promise<undefined>((resolve) => {
-      this.#onClose = () => resolve(undefined);
-    });
-    while (!this.#closed) {
-      const opening = openMemberWatch(this.#context, { ...this.#request, waitIndex: this.#next });
-      try {
-        const opened = await Promise.race([opening, closed]);
-        if (opened !== undefined) this.#opened = opened;
-        // It comes too late for anybody.
-        else opening.then(({ live }) => live.close()).catch(() => undefined);
-        return;
-      } catch (error) {
-        if (!isInterruption(error)) throw error;
-      }
-      await this.#pause.wait(MEMBER_WATCH_RETRY_MS);
-    }
-  }
-
-  async *#tellKnown(): AsyncGenerator<TreeEvent> {
-    for (const { event, createRevision } of this.#opened.known) {
+  async *#tellKnown({ known }: MemberEvents): AsyncGenerator<TreeEvent> {
+    for (const { event, createRevision } of known) {
       if (this.#isPassed(event)) continue;
       const at = { path: event.node.path, createRevision };
       const isNew = (await this.#context.standing.stands(at)) && !(await stoodBefore(this.#context, event, this.#from));
@@ -128,8 +78,7 @@ class MemberWatch implements TreeWatch {
     }
   }
 
-  async *#tellLive(): AsyncGenerator<TreeEvent> {
-    const { live, isComplete } = this.#opened;
+  async *#tellLive({ live, isComplete }: MemberEvents): AsyncGenerator<TreeEvent> {
     let seesAll = isComplete && this.#next === this.#from;
     for await (const event of live) {
       if (takesAway(this.#context.token, event)) return;
@@ -160,11 +109,6 @@ class MemberWatch implements TreeWatch {
   }
 }
 
-/** Changes were missed, or the store is away: the token's state answers for what happens meanwhile. */
-function isInterruption(error: unknown): boolean {
-  return isMusterError(error, "eventIndexCleared") || isMusterError(error, "storeUnavailable");
-}
-
 function* tell({ onTold }: MemberWaitContext, event: TreeEvent, revision: Revision): Generator<TreeEvent> {
   onTold(revision);
   yield event;
@@ -176,9 +120,8 @@ interface KnownRegistration {
   readonly createRevision: Revision;
 }
 
-interface MemberEvents {
+interface MemberEvents extends Opened {
   readonly known: readonly KnownRegistration[];
-  readonly live: TreeWatch;
   /** Whether `live` has every event from the wait's index on. */
   readonly isComplete: boolean;
 }
@@ -191,9 +134,9 @@ async function openMemberWatch(context: WaitContext, { waitIndex = 0 }: TreeWatc
     return { known: [], live: await tree.watch({ ...watch, waitIndex }), isComplete: true };
   } catch (error) {
     if (!isMusterError(error, "eventIndexCleared")) throw error;
-    const { revision, members } = await readMembers(engine, token);
-    const live = await tree.watch({ ...watch, waitIndex: revision + 1 });
-    const since = members.filter(({ kv }) => kv.createRevision >= waitIndex);
+    const { standing, live } = await openBehind(tree, watch, () => readMembers(engine, token));
+    // Who names no index waits for what comes.
+    const since = waitIndex === 0 ? [] : standing.members.filter(({ kv }) => kv.createRevision >= waitIndex);
     const known = await Promise.all(since.map((member) => registrationOf(context, member)));
     return { known: known.filter(({ event }) => event.index >= waitIndex), live, isComplete: false };
   }
