@@ -22,8 +22,10 @@ export function leaseService({ headers, keyspaceFor }: LeaseOptions): Service {
     {
       leaseGrant: async ({ ID, TTL }, call) => {
         const keyspace = keyspaceFor(call.peer);
+        // Asked before: a store that goes away after the grant must not make it look as if there were none.
+        const header = await headerNow(keyspace);
         const { id, ttl } = await keyspace.grantLease({ id: ID, ttl: TTL });
-        return { header: await headerNow(keyspace), ID: id, TTL: ttl, error: "" };
+        return { header, ID: id, TTL: ttl, error: "" };
       },
       leaseRevoke: async ({ ID }, call) => {
         const { revision } = await keyspaceFor(call.peer).revokeLease(ID);

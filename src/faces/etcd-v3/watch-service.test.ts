@@ -16,14 +16,18 @@ const WATCHES = 50;
 let engine: Engine;
 /** The watches that are open on the keyspace. */
 let open: Set<Watch>;
+/** Whether watches are made never, as while a remote store is away. */
+let isAway: boolean;
 let served: Awaited<ReturnType<typeof serveGrpc>>;
 
 beforeEach(async () => {
   engine = openMemoryEngine();
   open = new Set();
+  isAway = false;
   const keyspace = openKeyspace(engine);
   const watch: Keyspace["watch"] = (request) => {
     const made = keyspace.watch(request);
+    if (isAway) Object.assign(made, { createdRevision: new Promise(() => {}) });
     open.add(made);
     const close = made.close.bind(made);
     made.close = () => {
@@ -83,6 +87,17 @@ describe("Watch over gRPC", () => {
     await expect.poll(() => open.size).toBe(WATCHES);
     for (let count = 0; count < 20; count++) await put("a", 10_000);
     socket.destroy();
+    await expect.poll(() => open.size).toBe(0);
+  });
+
+  it("frees a watch that a store which is away never made, when its client goes", async () => {
+    isAway = true;
+    using client = new V3Client(served.address);
+    const stream = client.duplex("Watch/Watch");
+    stream.on("error", () => {}).resume();
+    stream.write(createRequest);
+    await expect.poll(() => open.size).toBe(1);
+    stream.cancel();
     await expect.poll(() => open.size).toBe(0);
   });
 

@@ -37,16 +37,18 @@ export async function serveWatches(
   requests: AsyncIterable<WatchRequest>,
   signal: AbortSignal,
 ): Promise<void> {
+  const gone = new Promise<never>((_resolve, reject) => {
+    const end = () => reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
   const serving = async () => {
     for await (const request of requests) await session.take(request);
-    await new Promise<never>((_resolve, reject) => {
-      const end = () => reject(signal.reason);
-      if (signal.aborted) end();
-      else signal.addEventListener("abort", end, { once: true });
-    });
+    await gone;
   };
   try {
-    await Promise.race([session.failed, serving()]);
+    // A request may wait for a store that is away, and must not keep a client's watches when the client has gone.
+    await Promise.race([session.failed, gone, serving()]);
   } finally {
     session.close();
   }

@@ -204,6 +204,63 @@ describe("WatchSession", () => {
     expect(open_.size).toBe(0);
   });
 
+  it("closes a watch that is being made when it is closed, and makes none from then on", async () => {
+    let made = 0;
+    let closed = 0;
+    const making = {
+      status: () => keyspace.status(),
+      watch: (): Watch => {
+        made++;
+        let refuse: (error: MusterError) => void = () => {};
+        const createdRevision = new Promise<number>((_resolve, reject) => {
+          refuse = reject;
+        });
+        const close = () => {
+          closed++;
+          refuse(new MusterError("closed", "Watch again: this watch was closed"));
+        };
+        return { ...NO_WATCH, createdRevision, close };
+      },
+    };
+    using client = open({ keyspace: making });
+    const taken = client.session.take(create("a"));
+    client.session.close();
+    expect(closed).toBe(1);
+    await expect(taken).rejects.toMatchObject({ code: "closed" });
+    await client.session.take(create("a"));
+    expect(made).toBe(1);
+    expect(client.come).toEqual([]);
+  });
+
+  it("goes on with its other watches when one is canceled or refused while the store cannot tell its revision", async () => {
+    let isAway = false;
+    const away = new MusterError("storeUnavailable", "Look after etcd: it has no quorum");
+    const status = () => (isAway ? Promise.reject(away) : keyspace.status());
+    using client = open({ keyspace: { status, watch: (request) => keyspace.watch(request) } });
+    await client.session.take(create("a"));
+    await client.session.take(create("b"));
+    await put("b");
+    await expect.poll(() => events(client.come)).toEqual(["1:2"]);
+    isAway = true;
+    await client.session.take({ requestUnion: { $case: "cancelRequest", value: { watchId: 0n } } });
+    await client.session.take(create("b", { rangeEnd: utf8("a") }));
+    await put("b");
+    await expect.poll(() => events(client.come)).toEqual(["1:2", "1:3"]);
+    expect(client.come.slice(3)).toMatchObject([
+      { watchId: 0n, created: false, canceled: true, header: { revision: 2 } },
+      { watchId: -1n, created: true, canceled: true, header: { revision: 2 } },
+      { watchId: 1n, header: { revision: 3 } },
+    ]);
+  });
+
+  it("refuses no watch of a stream on which no revision was told, while the store cannot tell any", async () => {
+    const away = new MusterError("storeUnavailable", "Look after etcd: it has no quorum");
+    const watch = (request: Parameters<Keyspace["watch"]>[0]) => keyspace.watch(request);
+    using client = open({ keyspace: { status: () => Promise.reject(away), watch } });
+    await expect(client.session.take(create("b", { rangeEnd: utf8("a") }))).rejects.toBe(away);
+    expect(client.come).toEqual([]);
+  });
+
   it("fails when the store is closed, so that clients go elsewhere or try again", async () => {
     using client = open();
     await client.session.take(create("a"));
@@ -231,6 +288,12 @@ describe("WatchSession", () => {
     await expect.poll(() => events(client.come)).toEqual(["0:3"]);
   });
 });
+
+/** A watch that has nothing to tell. */
+const NO_WATCH: Omit<Watch, "createdRevision" | "close"> = {
+  requestProgress: () => {},
+  async *[Symbol.asyncIterator]() {},
+};
 
 /** A watch that counts the messages that are taken of it. */
 function counted(watch: Watch, onTaken: () => void): Watch {

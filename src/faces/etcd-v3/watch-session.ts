@@ -1,7 +1,9 @@
 /** A stream of watches: any number of them, made, canceled and told on it. */
 import { NO_BYTES } from "../../base/bytes.ts";
+import { isMusterError } from "../../base/errors.ts";
 import { WATCH_PROGRESS_INTERVAL_MS, WATCH_RESPONSE_FRAGMENT_BYTES } from "../../base/limits.ts";
 import type { Keyspace } from "../../domain/keyspace/keyspace.ts";
+import type { Watch } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { EncodedMessage } from "../../grpc/call.ts";
 import type { WatchCreateRequest, WatchRequest, WatchResponse } from "../../proto/etcdserverpb.ts";
@@ -33,12 +35,16 @@ export class WatchSession implements DeliveryStream {
   readonly maxFragmentBytes: number;
   readonly #options: WatchSessionOptions;
   readonly #deliveries = new Map<bigint, WatchDelivery>();
+  /** Watches that the store has yet to make, which a store that is away may never do. */
+  readonly #inMaking = new Set<Watch>();
   /** Of watches that ended by themselves: as with etcd, they are taken until the client cancels these watches, too. */
   readonly #endedIds = new Set<bigint>();
   readonly #turns = new WatchTurns();
   readonly #progress: WatchProgress;
   #fail: (error: unknown) => void = () => {};
   #nextId = 0n;
+  /** The newest revision that was told on the stream; 0 before the first. */
+  #newest: Revision = 0;
   /** The latest: all watches of a stream tell of the same revisions. */
   #encodedHeader: { readonly revision: Revision; readonly bytes: Uint8Array } = { revision: -1, bytes: NO_BYTES };
   #ticker: NodeJS.Timeout | undefined;
@@ -59,9 +65,11 @@ export class WatchSession implements DeliveryStream {
 
   /**
    * Does what a client asks; the next request is taken when this resolves. What a client may not ask of a watch is told
-   * as etcd does, in a response. Errors: those of the keyspace, and of sending.
+   * as etcd does, in a response. Once the session is closed nothing is done. Errors: those of the keyspace, and of
+   * sending.
    */
   async take({ requestUnion }: WatchRequest): Promise<void> {
+    if (this.#closed) return;
     switch (requestUnion?.$case) {
       case "createRequest":
         return this.#create(requestUnion.value);
@@ -76,15 +84,18 @@ export class WatchSession implements DeliveryStream {
     }
   }
 
-  /** Ends all watches. */
+  /** Ends all watches, also those that are not made yet: their create requests fail. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#ticker);
+    for (const watch of this.#inMaking) watch.close();
+    this.#inMaking.clear();
     for (const delivery of this.#deliveries.values()) delivery.close();
     this.#deliveries.clear();
   }
 
   header(revision: Revision): WatchResponse["header"] {
+    this.#newest = Math.max(this.#newest, revision);
     return this.#options.headers.at(revision);
   }
 
@@ -117,6 +128,7 @@ export class WatchSession implements DeliveryStream {
     if ("refusal" in asked) return this.#refuse(asked.refusal);
     if (request.watchId !== ANY_ID && this.#isTaken(request.watchId)) return this.#refuse(REFUSALS.duplicateId);
     const watch = this.#options.keyspace.watch(asked);
+    this.#inMaking.add(watch);
     const id = request.watchId === ANY_ID ? this.#freeId() : request.watchId;
     try {
       const createdRevision = await watch.createdRevision;
@@ -129,12 +141,13 @@ export class WatchSession implements DeliveryStream {
     } catch (error) {
       watch.close();
       throw error;
+    } finally {
+      this.#inMaking.delete(watch);
     }
   }
 
   async #refuse(cancelReason: string): Promise<void> {
-    const { revision } = await this.#options.keyspace.status();
-    const header = this.header(revision);
+    const header = this.header(await this.#revisionNow());
     const refusal = { ...NO_RESPONSE, watchId: NO_WATCH_ID, header, created: true, canceled: true, cancelReason };
     await this.tell(() => [refusal]);
   }
@@ -146,9 +159,22 @@ export class WatchSession implements DeliveryStream {
     delivery?.close();
     this.#deliveries.delete(id);
     this.#endedIds.delete(id);
-    const { revision } = await this.#options.keyspace.status();
+    const revision = await this.#revisionNow();
     await this.tell(() => [{ ...NO_RESPONSE, watchId: id, header: this.header(revision), canceled: true }]);
     if (delivery !== undefined) await this.#gone(delivery);
+  }
+
+  /**
+   * The store's revision, or the newest one that was told where the store is away: as with etcd, whose member needs no
+   * other one for this, the stream's other watches go on.
+   */
+  async #revisionNow(): Promise<Revision> {
+    try {
+      return (await this.#options.keyspace.status()).revision;
+    } catch (error) {
+      if (this.#newest === 0 || !isMusterError(error, "storeUnavailable")) throw error;
+      return this.#newest;
+    }
   }
 
   async #gone(delivery: WatchDelivery): Promise<void> {
