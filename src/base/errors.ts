@@ -29,7 +29,7 @@ export const ERROR_CODES = [
   "leaseTtlTooLarge",
   /** The store cannot write now: disk full, read-only, device error. Reads may still work. */
   "storeUnavailable",
-  /** A write was sent to the store and no answer came: it was applied, or was not, or still will be. Nobody repeats it. */
+  /** A write was sent to the store and no answer came, or one that leaves this open: it was applied, or was not, or still will be. Nobody repeats it. */
   "outcomeUnknown",
   /** Refused because the store belongs to others too, who would be hurt. */
   "sharedStore",

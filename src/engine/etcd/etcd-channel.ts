@@ -7,7 +7,7 @@ import type { Log } from "../../base/log.ts";
 import { STORE_ATTEMPT_MS, STORE_LEAST_CALL_MS, STORE_RETRY_MS } from "../../base/store-limits.ts";
 import type { StoreEndpoint } from "../engine.ts";
 import { type CallContext, EtcdEndpoint } from "./etcd-endpoint.ts";
-import { type Failure, failureOf, NotSent, outcomeUnknown, unavailable } from "./etcd-errors.ts";
+import { answered, type Failure, failureOf, NotSent, outcomeUnknown, unavailable } from "./etcd-errors.ts";
 import { longCall } from "./etcd-long-call.ts";
 import { type EtcdMethod, RANGE, TXN } from "./etcd-methods.ts";
 import type { EtcdStoreOptions } from "./etcd-options.ts";
@@ -92,7 +92,7 @@ export class EtcdChannel {
     return this.#call(this.#attempts(method, "read"), (endpoint, context) => endpoint.first(method, request, context));
   }
 
-  /** A call that must not be done twice. Error: `outcomeUnknown`, where it was sent and not answered. */
+  /** A call that must not be done twice. Error: `outcomeUnknown`, where it was sent and not answered, or by an etcd that is full. */
   write<Request, Response>(
     method: EtcdMethod<Request, Response>,
     request: Request,
@@ -205,7 +205,7 @@ export class EtcdChannel {
         if (failure.complaint !== undefined) {
           this.#service.refused(failure.complaint, attempts.kind, failure.error.message);
         }
-        throw failure.error;
+        throw answered(failure, { isWrite: !attempts.repeats });
       }
       if (failure.kind === "unknown" && !attempts.repeats) {
         throw outcomeUnknown(failure.error);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { failureOfText } from "./etcd-errors.ts";
+import { answered, failureOfText } from "./etcd-errors.ts";
 
 /** As grpc-js words a connection that could not be made, around what OpenSSL said. */
 const unconnected = (openssl: string) =>
@@ -25,5 +25,28 @@ describe("what a connection to etcd broke on", () => {
     const reason = "unable to verify the first certificate";
     const details = `No connection established. Last error: Error: ${reason}${advice}. Resolution note: `;
     expect(failureOfText(details).error.message).toBe(`no connection: ${reason}`);
+  });
+});
+
+describe("an etcd that is full", () => {
+  const failure = failureOfText("etcdserver: mvcc: database space exceeded");
+  const advice =
+    /^Compact and defragment etcd and disarm its NOSPACE alarm: .*"etcdserver: mvcc: database space exceeded"/;
+
+  it("may have applied the write of which it says so", () => {
+    expect(failure).toMatchObject({ kind: "answer", complaint: "request" });
+    const error = answered(failure, { isWrite: true });
+    expect(error).toMatchObject({ code: "outcomeUnknown", message: expect.stringMatching(advice) });
+    expect(error.message).toContain("look whether the write was applied");
+  });
+
+  it("has done nothing where it was only asked", () => {
+    const error = answered(failure, { isWrite: false });
+    expect(error).toMatchObject({ code: "storeUnavailable", message: expect.stringMatching(advice) });
+  });
+
+  it("is the only answer that leaves a write's outcome open", () => {
+    const denied = failureOfText("etcdserver: permission denied");
+    expect(answered(denied, { isWrite: true })).toMatchObject({ code: "storeUnavailable" });
   });
 });

@@ -14,6 +14,8 @@ export interface Failure {
   readonly error: MusterError;
   /** What an operator has to put right: etcd does not let the user in, or not do what was asked. */
   readonly complaint?: "user" | "request";
+  /** etcd answers so of writes that it refused, and of writes that it applied. */
+  readonly mayBeDone?: boolean;
 }
 
 /** Thrown where nothing was done, and another endpoint, or the same one later, may do it. */
@@ -39,14 +41,16 @@ const ANSWERS: readonly (readonly [words: string, code: ErrorCode])[] = [
   ["received message larger than max", "tooLarge"],
 ];
 
-/** What an operator has to put right; nothing was done. */
+/**
+ * What etcd answers when its space quota is used up: of a write that it refused, before it proposed it or because of the alarm, and
+ * in the same words of the one that used it up, which it applied (apply.go: quotaApplierV3).
+ */
+const NO_SPACE = "database space exceeded";
+
+/** What an operator has to put right; nothing was done, unless it is NO_SPACE. */
 const COMPLAINTS: readonly (readonly [words: string, complaint: NonNullable<Failure["complaint"]>, advice: string])[] =
   [
-    [
-      "database space exceeded",
-      "request",
-      "Compact and defragment etcd and disarm its NOSPACE alarm: its space quota is used up",
-    ],
+    [NO_SPACE, "request", "Compact and defragment etcd and disarm its NOSPACE alarm: its space quota is used up"],
     ["permission denied", "request", "Give Muster's user in etcd a role that may read and write its whole prefix"],
     ["user name is empty", "user", "Give Muster a user of etcd, or a client certificate: etcd asks who it is"],
     ["invalid user ID or password", "user", "Give Muster a user name and password that etcd knows: it refused them"],
@@ -90,8 +94,9 @@ export function failureOfText(details: string, cause?: ServiceError): Failure {
   }
   const found = COMPLAINTS.find(([words]) => details.includes(words));
   if (found !== undefined) {
-    const [, complaint, advice] = found;
-    return { kind: "answer", error: unavailable(`${advice} ("${details}")`, cause), complaint };
+    const [words, complaint, advice] = found;
+    const error = unavailable(`${advice} ("${details}")`, cause);
+    return { kind: "answer", error, complaint, mayBeDone: words === NO_SPACE };
   }
   if (STALE_TOKEN.some((words) => details.includes(words))) {
     return { kind: "token", error: unavailable(details, cause) };
@@ -111,6 +116,19 @@ export function outcomeUnknown(error: MusterError): MusterError {
     "outcomeUnknown",
     `Look whether the write was applied before you repeat it: etcd gave no answer (${error.message})`,
     { cause: error },
+  );
+}
+
+/** What a call rejects with whose failure is etcd's own answer. */
+export function answered(
+  { error, mayBeDone = false }: Failure,
+  { isWrite }: { readonly isWrite: boolean },
+): MusterError {
+  if (!mayBeDone || !isWrite) return error;
+  return new MusterError(
+    "outcomeUnknown",
+    `${error.message}; look whether the write was applied before you repeat it: etcd says so of writes that it applied, too`,
+    { cause: error, details: { store: "full" } },
   );
 }
 

@@ -20,6 +20,14 @@ it("toGrpcError: tells what etcd has in etcd's words, and else what the error sa
   expect(told("invalidArgument")).toBe("3 do this");
 });
 
+it("toGrpcError: tells that the store is full of a write that it may have applied all the same", () => {
+  const error = new MusterError("outcomeUnknown", "do this", { details: { store: "full" } });
+  expect(toGrpcError(error)).toMatchObject({
+    code: Status.RESOURCE_EXHAUSTED,
+    message: "etcdserver: mvcc: database space exceeded",
+  });
+});
+
 it("toGrpcError: tells every error with a status that is no success, and keeps what it was", () => {
   for (const code of ERROR_CODES) {
     const cause = new MusterError(code, "do this");

@@ -1,5 +1,5 @@
 /** What etcd says is wrong, in its own words: its clients tell errors by code and words (api/v3/v3rpc/rpctypes/error.go). */
-import type { ErrorCode } from "../../base/errors.ts";
+import type { ErrorCode, MusterError } from "../../base/errors.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { authRefusalOf } from "../../domain/auth/auth-refusals.ts";
 import { GrpcError } from "../../grpc/grpc-error.ts";
@@ -55,6 +55,7 @@ export const ETCD_ERRORS = {
   invalidAuthMgmt: { status: Status.INVALID_ARGUMENT, words: "etcdserver: invalid auth management" },
   permissionDenied: { status: Status.PERMISSION_DENIED, words: "etcdserver: permission denied" },
   authNotEnabled: { status: Status.FAILED_PRECONDITION, words: "etcdserver: authentication is not enabled" },
+  noSpace: { status: Status.RESOURCE_EXHAUSTED, words: "etcdserver: mvcc: database space exceeded" },
   tooManyRequests: { status: Status.RESOURCE_EXHAUSTED, words: "etcdserver: too many requests" },
   badLeaderTransferee: { status: Status.FAILED_PRECONDITION, words: "etcdserver: bad leader transferee" },
   invalidDowngradeTarget: { status: Status.INVALID_ARGUMENT, words: "etcdserver: invalid downgrade target version" },
@@ -112,6 +113,11 @@ export function toGrpcError(error: unknown): GrpcError {
   if (!isMusterError(error))
     return new GrpcError(Status.INTERNAL, "Report this defect of Muster: the log has it", { cause: error });
   const refusal = authRefusalOf(error);
-  const told: EtcdError = refusal === undefined ? BY_CODE[error.code] : ETCD_ERRORS[refusal];
+  const told: EtcdError = refusal === undefined ? byCode(error) : ETCD_ERRORS[refusal];
   return new GrpcError(told.status, told.words ?? error.message, { cause: error });
+}
+
+/** An etcd that is full says so of writes that it refused and of writes that it applied: its clients know these words, too. */
+function byCode({ code, details }: MusterError): EtcdError {
+  return code === "outcomeUnknown" && details.store === "full" ? ETCD_ERRORS.noSpace : BY_CODE[code];
 }
