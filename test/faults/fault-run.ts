@@ -9,6 +9,7 @@ import type { Change, FinalState, WriteOutcome } from "./history.ts";
 import { checkLeftOpen, countApplied } from "./left-open.ts";
 import { Load } from "./load.ts";
 import { readStoreLog } from "./read-store-log.ts";
+import { untilAnswered, untilDone } from "./recovery.ts";
 import { SHORT_LIVED } from "./short-lived.ts";
 import { textOf } from "./v3-client.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
@@ -78,8 +79,10 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultReport> 
 async function catchUp({ watches }: Load, marker: Worker): Promise<readonly string[]> {
   const { recorder, targets, v2, dice, name: client } = marker;
   const target = dice.one(targets);
-  const write = { client, muster: target.name, key: `${LOAD_PREFIX}r/marker`, value: recorder.newValue(client) };
-  const outcome = await recorder.write(write, () => v2.put(target, write));
+  const outcome = await untilDone(() => {
+    const write = { client, muster: target.name, key: `${LOAD_PREFIX}r/marker`, value: recorder.newValue(client) };
+    return recorder.write(write, () => v2.put(target, write));
+  });
   if (outcome.kind !== "done") return [`a write after all faults was not taken by ${target.name}: ${outcome.why}`];
   const deadline = performance.now() + CAUGHT_UP_MS;
   const behind = () => watches.filter((watch) => watch.broken === undefined && watch.revision < outcome.revision);
@@ -121,7 +124,8 @@ async function finalState(
   { name, index }: { readonly name: string; readonly index: number },
 ): Promise<FinalState> {
   const target = targets[index];
-  const answer = target === undefined ? undefined : await v3.range(target, { key: LOAD_PREFIX, prefix: true });
+  if (target === undefined) throw new Error(`name ${name} among the targets`);
+  const answer = await untilAnswered(() => v3.range(target, { key: LOAD_PREFIX, prefix: true }));
   if (answer === undefined) throw new Error(`${name} does not answer when all faults are over`);
   const keys = answer.kvs.map(({ key, value, modRevision }) => ({
     key: textOf(key),

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { bringAbout, type Lasting, type Stage } from "./fault-control.ts";
 import type { Step } from "./fault-plan.ts";
 import type { Operation, WriteOutcome } from "./history.ts";
+import { RECOVER_MS, untilDone } from "./recovery.ts";
 import type { StoreMuster } from "./store-muster.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
 
@@ -10,8 +11,6 @@ import { LOAD_PREFIX, type Worker } from "./worker.ts";
 const SURVIVE_MS = 15_000;
 /** One that has no store refuses within this: a call that runs into STORE_DEADLINE_MS, and one that was taken before. */
 const REFUSE_MS = 10_000;
-/** When the fault is over, all do, without a restart by hand; those that were killed are to be started again first. */
-const RECOVER_MS = 15_000;
 /** No answer takes longer of a Muster that runs and is reached: served or refused. */
 const ANSWER_MS = 10_000;
 /** What was lost on its way is sent again so long after a link is there again. */
@@ -90,13 +89,8 @@ export class FaultSteps {
     muster: StoreMuster,
     { withinMs, when }: { readonly withinMs: number; readonly when: string },
   ): Promise<void> {
-    const deadline = performance.now() + withinMs;
-    let outcome: WriteOutcome;
-    do {
-      outcome = await this.#write(muster);
-      if (outcome.kind === "done") return;
-      await sleep(POLL_MS);
-    } while (performance.now() < deadline);
+    const outcome = await untilDone(() => this.#write(muster), withinMs);
+    if (outcome.kind === "done") return;
     this.#wrong.push(`${muster.name} does not serve within ${withinMs} ms ${when}: ${outcome.why}`);
   }
 
@@ -117,8 +111,9 @@ export class FaultSteps {
     const deadline = performance.now() + NOTICE_MS;
     let said = "";
     do {
-      said = await muster.health();
-      if (/clock/i.test(said)) return;
+      const health = await muster.health().catch((error: unknown) => new Error("no answer", { cause: error }));
+      if (typeof health === "string" && /clock/i.test(health)) return;
+      said = typeof health === "string" ? health : `${health.message} (${health.cause})`;
       await sleep(POLL_MS);
     } while (performance.now() < deadline);
     this.#wrong.push(`${muster.name} says nothing of its clock in /health ${when}: ${said.trim()}`);

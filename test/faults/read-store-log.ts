@@ -1,5 +1,6 @@
 import type { Stage } from "./fault-control.ts";
 import type { Change } from "./history.ts";
+import { untilDone } from "./recovery.ts";
 import type { Target } from "./target.ts";
 import { LOAD_PREFIX, type Worker } from "./worker.ts";
 
@@ -15,8 +16,12 @@ export async function readStoreLog(
 ): Promise<readonly Change[]> {
   const [muster] = musters;
   if (muster === undefined) throw new Error("run at least one Muster");
-  const write = { client, muster: muster.name, key: `${LOAD_PREFIX}end`, value: recorder.newValue(client) };
-  const outcome = await recorder.write(write, () => v2.put(muster, write));
+  let last = "";
+  const outcome = await untilDone(() => {
+    last = recorder.newValue(client);
+    const write = { client, muster: muster.name, key: `${LOAD_PREFIX}end`, value: last };
+    return recorder.write(write, () => v2.put(muster, write));
+  });
   if (outcome.kind !== "done") throw new Error(`the last write was not taken: ${outcome.why}`);
   const [etcd] = etcds?.nodes ?? [];
   const source: Target = etcd === undefined ? muster : { ...muster, name: etcd.name, clientUrl: etcd.clientUrl };
@@ -27,7 +32,7 @@ export async function readStoreLog(
   await v3.watch(source, { prefix: `${prefix}/`, from: 1, signal }, (change) => {
     if (complete.signal.aborted) return;
     log.push({ ...change, key: change.key.slice(prefix.length) });
-    if (change.value === write.value) complete.abort();
+    if (change.value === last) complete.abort();
   });
   if (!complete.signal.aborted) throw new Error(`read the whole log of the store first: ${log.length} changes came`);
   return log;

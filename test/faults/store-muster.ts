@@ -105,7 +105,7 @@ export class StoreMuster implements Target, AsyncDisposable {
     });
   }
 
-  /** The body of its /health, whatever the status. */
+  /** The body of its /health, whatever the status. Rejects where none comes in time. */
   async health(): Promise<string> {
     const answer = await fetch(`${this.clientUrl}/health`, { signal: AbortSignal.timeout(10_000) });
     return answer.text();
