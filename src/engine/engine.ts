@@ -166,8 +166,9 @@ export interface Watch extends AsyncIterable<WatchMessage> {
   /** Asks for a progress message as soon as everything up to now has been delivered. */
   requestProgress(): void;
   /**
-   * Takes the next message out of turn, if one is at hand: so that what came together can be told together. Only
-   * watches that keep messages have it; undefined does not say that the iteration would wait.
+   * Takes the next message out of turn, if one is at hand and tells events: so that what came together can be told
+   * together. Progress comes by the iteration alone. Only watches that keep messages have it; undefined does not say that
+   * the iteration would wait.
    */
   ready?(): WatchMessage | undefined;
   close(): void;

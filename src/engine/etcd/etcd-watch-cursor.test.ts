@@ -64,3 +64,15 @@ test("cursor: never begins from now on where it has a place", () => {
   expect(cursor.start).toBe(1);
   expect(new EtcdWatchCursor(undefined).start).toBe(0);
 });
+
+test("cursor: has reached what it was told, and not the start of a watch that begins in the future", () => {
+  const cursor = new EtcdWatchCursor(9);
+  expect(cursor.reached).toBe(0);
+  cursor.advance(5);
+  expect(cursor.reached).toBe(4);
+  expect(cursor.next).toBe(9);
+  taken(cursor, [9]);
+  expect(cursor.reached).toBe(9);
+  cursor.advance(6);
+  expect(cursor.reached).toBe(9);
+});

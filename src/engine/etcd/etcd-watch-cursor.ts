@@ -15,6 +15,7 @@ export interface WatchPiece {
  */
 export class EtcdWatchCursor {
   #next: Revision | undefined;
+  #reached: Revision = 0;
   #partial: WireEvent[] = [];
   #isResumed = false;
 
@@ -26,6 +27,11 @@ export class EtcdWatchCursor {
   /** The first revision that has not been passed on; undefined before a place is known. */
   get next(): Revision | undefined {
     return this.#next;
+  }
+
+  /** Up to where all has been told; 0 before anything is known. A watch that begins in the future has not reached its start. */
+  get reached(): Revision {
+    return this.#reached;
   }
 
   /**
@@ -41,6 +47,7 @@ export class EtcdWatchCursor {
   /** Everything before `revision` needs no telling. It never goes back. */
   advance(revision: Revision): void {
     this.#next = Math.max(this.#next ?? 0, revision);
+    this.#reached = Math.max(this.#reached, revision - 1);
   }
 
   /** The connection tells from `start` on: what is lost from then on has to be told by the next one. */

@@ -39,6 +39,11 @@ export class EtcdWatchQueue {
     return this.#end !== undefined;
   }
 
+  /** The next message, if one is at hand and tells events: progress keeps its place until it is iterated to. */
+  takeEvents(): WatchMessage | undefined {
+    return this.#messages[this.#taken]?.kind === "events" ? this.take() : undefined;
+  }
+
   /** The next message, if one is at hand. */
   take(): WatchMessage | undefined {
     const message = this.#messages[this.#taken];

@@ -1,6 +1,8 @@
+/** One watch on one stream to an etcd, and how that is asked how far the watch is. */
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { STORE_ATTEMPT_MS } from "../../base/store-limits.ts";
 import {
+  type WatchCreateRequest,
   WatchCreateRequest_FilterType,
   type WatchResponse,
   type WatchRequest as WireWatchRequest,
@@ -8,12 +10,19 @@ import {
 import type { Revision, WatchRequest } from "../model.ts";
 import { type EtcdEndpoint, ignoreAfterwards } from "./etcd-endpoint.ts";
 import { WATCH } from "./etcd-methods.ts";
-import type { EtcdSpace } from "./etcd-space.ts";
+import { type EtcdSpace, OFFSET_KEY } from "./etcd-space.ts";
+
+/** The IDs of watches that are only made to be waited for; the stream's own one, being its first, is 0. */
+const FENCE_ID = 1n;
+const PROBE_ID = 2n;
+/** etcd's revision of an empty store: it is compacted where anything is. */
+const FIRST_REVISION = 1;
 
 /** One watch on one stream to one endpoint. Iterate it once; `cancel` ends it. */
 export class EtcdWatchStream implements AsyncIterable<WatchResponse> {
   readonly endpoint: EtcdEndpoint;
   readonly #stream: ClientDuplexStream<WireWatchRequest, WatchResponse>;
+  #isProbing = false;
 
   constructor(endpoint: EtcdEndpoint, token: string | undefined, create: WireWatchRequest) {
     this.endpoint = endpoint;
@@ -22,9 +31,41 @@ export class EtcdWatchStream implements AsyncIterable<WatchResponse> {
   }
 
   askForProgress(): void {
-    if (this.#stream.writable) {
-      this.#stream.write({ requestUnion: { $case: "progressRequest", value: {} } });
+    this.#write({ $case: "progressRequest", value: {} });
+  }
+
+  /**
+   * Asks for progress as an etcd has to be asked that answers at once, also before it has looked up what the watch missed.
+   * It looks that up for all watches together, in passes. Where the store is compacted, another watch, which begins
+   * before that, is ended by the first pass that comes to this one, too. And a watch is made and canceled before the
+   * question, as that waits for the end of a pass, and the requests of a stream are taken one after the other.
+   */
+  askBehindPass(space: EtcdSpace, options: { readonly isCompacted: boolean }): void {
+    if (this.#isProbing) {
+      return;
     }
+    if (options.isCompacted) {
+      this.#isProbing = true;
+      this.#write({
+        $case: "createRequest",
+        value: aside(space, { watchId: PROBE_ID, startRevision: FIRST_REVISION }),
+      });
+    } else {
+      this.#askFenced(space);
+    }
+  }
+
+  /** Takes an answer that is about another watch than the stream's own; a refusal is left to who reads the stream. */
+  tookAside({ watchId, created, canceled, compactRevision }: WatchResponse, space: EtcdSpace): boolean {
+    if ((created && canceled) || (watchId !== FENCE_ID && watchId !== PROBE_ID)) {
+      return false;
+    }
+    if (this.#isProbing && watchId === PROBE_ID && compactRevision > 0) {
+      this.#isProbing = false;
+      this.#write({ $case: "cancelRequest", value: { watchId: PROBE_ID } });
+      this.#askFenced(space);
+    }
+    return true;
   }
 
   /**
@@ -48,6 +89,18 @@ export class EtcdWatchStream implements AsyncIterable<WatchResponse> {
   cancel(): void {
     this.#stream.on("error", ignoreAfterwards).cancel();
   }
+
+  #askFenced(space: EtcdSpace): void {
+    this.#write({ $case: "createRequest", value: aside(space, { watchId: FENCE_ID, startRevision: 0 }) });
+    this.#write({ $case: "cancelRequest", value: { watchId: FENCE_ID } });
+    this.askForProgress();
+  }
+
+  #write(requestUnion: WireWatchRequest["requestUnion"]): void {
+    if (this.#stream.writable) {
+      this.#stream.write({ requestUnion });
+    }
+  }
 }
 
 /** The request that begins a watch; `start` in etcd's revisions, 0: from now on. */
@@ -69,4 +122,16 @@ export function createRequest(space: EtcdSpace, request: WatchRequest, start: Re
     fragment: true,
   };
   return { requestUnion: { $case: "createRequest", value } };
+}
+
+/** A watch of a key that every user of the store may read, and that is written once at most. */
+function aside(space: EtcdSpace, own: Pick<WatchCreateRequest, "watchId" | "startRevision">): WatchCreateRequest {
+  return {
+    ...space.range({ key: OFFSET_KEY }),
+    progressNotify: false,
+    filters: [],
+    prevKv: false,
+    fragment: false,
+    ...own,
+  };
 }

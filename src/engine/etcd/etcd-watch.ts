@@ -14,7 +14,7 @@ import { eventOf } from "./etcd-results.ts";
 import { compactedError, type EtcdSpace } from "./etcd-space.ts";
 import type { EtcdVersions } from "./etcd-versions.ts";
 import { EtcdWatchCursor, revisionOf } from "./etcd-watch-cursor.ts";
-import { EtcdWatchProgress } from "./etcd-watch-progress.ts";
+import { type AskForProgress, EtcdWatchProgress } from "./etcd-watch-progress.ts";
 import { EtcdWatchQueue } from "./etcd-watch-queue.ts";
 import { createRequest, EtcdWatchStream } from "./etcd-watch-stream.ts";
 
@@ -47,7 +47,10 @@ export class EtcdWatch implements Watch {
   readonly #parts: WatchParts;
   readonly #queue = new EtcdWatchQueue();
   readonly #cursor: EtcdWatchCursor;
-  readonly #progress = new EtcdWatchProgress((revision, isWanted) => this.#told(revision, isWanted));
+  readonly #progress = new EtcdWatchProgress({
+    newest: () => this.#parts.newest(),
+    onProgress: (revision, { isWanted }) => this.#told(revision, isWanted),
+  });
   readonly #ended = new AbortController();
   #stream: EtcdWatchStream | undefined;
   #denials = 0;
@@ -85,7 +88,7 @@ export class EtcdWatch implements Watch {
   }
 
   ready(): WatchMessage | undefined {
-    return this.#queue.take();
+    return this.#queue.takeEvents();
   }
 
   close(): void {
@@ -147,21 +150,21 @@ export class EtcdWatch implements Watch {
     }
     // It never rejects, and an endpoint that says nothing is not waited for twice.
     const isOrdered = versions.answersProgressInOrder(endpoint);
-    const stream = new EtcdWatchStream(
-      endpoint,
-      token,
-      createRequest(this.#parts.space, this.#request, this.#cursor.start),
-    );
+    const { space } = this.#parts;
+    const stream = new EtcdWatchStream(endpoint, token, createRequest(space, this.#request, this.#cursor.start));
     const beat = this.#beatOf(stream);
     this.#stream = stream;
     this.#cursor.reconnected();
     try {
       for await (const response of stream) {
         beat.hear();
+        if (stream.tookAside(response, space)) {
+          continue;
+        }
         if (response.created && !response.canceled) {
           await this.#begin(response, newest);
           pulse.add(beat);
-          this.#progress.connected(() => stream.askForProgress(), { isOrdered: await isOrdered });
+          this.#progress.connected(this.#askerOf(stream), { isOrdered: await isOrdered });
         } else {
           this.#take(response, token);
         }
@@ -231,7 +234,9 @@ export class EtcdWatch implements Watch {
       this.#cursor.advance(revision + 1);
     }
     if (isWanted) {
-      this.#queue.push({ kind: "progress", revision: this.#parts.space.fromWire(revision) });
+      // A member that is behind answers with less than what another one told before.
+      const reached = Math.max(revision, this.#cursor.reached);
+      this.#queue.push({ kind: "progress", revision: this.#parts.space.fromWire(reached) });
     }
   }
 
@@ -264,6 +269,15 @@ export class EtcdWatch implements Watch {
     this.#progress.disconnected();
     this.#stream?.cancel();
     this.#parts.onClose(this);
+  }
+
+  #askerOf(stream: EtcdWatchStream): AskForProgress {
+    const { space, compaction } = this.#parts;
+    return ({ isFenced }) => {
+      // An import's floor says nothing of what etcd has compacted.
+      if (isFenced) stream.askBehindPass(space, { isCompacted: compaction.revision > space.floor });
+      else stream.askForProgress();
+    };
   }
 
   #beatOf(stream: EtcdWatchStream): PulseStream & { hear(): void } {
