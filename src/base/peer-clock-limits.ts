@@ -9,6 +9,9 @@ export const MAX_PEER_CLOCK_MS = 1_000;
 /** The longest way to a peer and back by which its clock is read: half of it is how wrong the reading may be. */
 export const PEER_CLOCK_TRIP_MS = 1_000;
 
+/** How far two clocks may drift apart in each ms, in ms: twice as fast as NTP lets one go (500 ppm). */
+export const PEER_CLOCK_DRIFT = 0.001;
+
 /** How often a process asks its peers for their time, when nobody else does. */
 export const PEER_CLOCK_INTERVAL_MS = 60_000;
 

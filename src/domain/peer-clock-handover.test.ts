@@ -8,7 +8,7 @@ import type { Watch } from "../engine/engine.ts";
 const TEN_MINUTES = 600_000;
 /** More than a clock that is right may be off by the readings of others. */
 const WRONG_MS = 1_500;
-/** Two trips that are too long to tell anything. */
+/** Longer than a trip that tells anything. */
 const SLOW_MS = 1_200;
 
 let stage: ClockStage;

@@ -1,6 +1,6 @@
 /** What a process knows of its peers' clocks. */
 import type { Clock } from "../base/clock.ts";
-import { PEER_CLOCK_ASKS, PEER_CLOCK_TRIP_MS } from "../base/peer-clock-limits.ts";
+import { PEER_CLOCK_ASKS, PEER_CLOCK_DRIFT, PEER_CLOCK_TRIP_MS } from "../base/peer-clock-limits.ts";
 import { type ClockRecord, idOfClockRecord, readClockRecord } from "./peer-clock-record.ts";
 
 interface Peer {
@@ -25,9 +25,6 @@ interface Difference {
   readonly errorMs: number;
   readonly readAt: number;
 }
-
-/** How far two clocks may drift apart in each ms, in ms: twice as fast as NTP lets one go, 500 ppm. */
-const DRIFT = 0.001;
 
 /** The process itself, whose record tells it nothing. */
 export interface OwnRecord {
@@ -154,7 +151,7 @@ export class PeerTimes {
     if (trip < 0 || trip > PEER_CLOCK_TRIP_MS) return;
     // Its time was between the two moments.
     const read = { aheadMs: heard.at - (heard.when - trip / 2), errorMs: trip / 2, readAt: this.#clock.monotonic() };
-    if (difference === undefined || !isBorneOut(difference, read)) peer.difference = read;
+    if (difference === undefined || !isStillBetter(difference, read)) peer.difference = read;
   }
 
   #isSilentPredecessor({ place, heard }: Peer): boolean {
@@ -176,8 +173,8 @@ function newestOfPlaces(peers: readonly NamedPeer[]): readonly Peer[] {
 }
 
 /** Whether an earlier reading agrees with a newer one and is still more exact. */
-function isBorneOut({ aheadMs, errorMs, readAt }: Difference, newer: Difference): boolean {
-  const error = errorMs + (newer.readAt - readAt) * DRIFT;
+function isStillBetter({ aheadMs, errorMs, readAt }: Difference, newer: Difference): boolean {
+  const error = errorMs + (newer.readAt - readAt) * PEER_CLOCK_DRIFT;
   return error < newer.errorMs && Math.abs(newer.aheadMs - aheadMs) <= newer.errorMs;
 }
 
