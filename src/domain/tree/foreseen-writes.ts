@@ -7,7 +7,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
-import { KnownDirectories } from "./known-directories.ts";
+import type { KnownDirectories } from "./known-directories.ts";
 import type { Foreseen, Foresight, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import { operationsOf, unchanged } from "./tree-changes.ts";
 import { belowRange, directoryKey } from "./tree-layout.ts";
@@ -28,11 +28,12 @@ interface Assumed {
 export class ForeseenWrites {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #known = new KnownDirectories();
+  readonly #known: KnownDirectories;
 
-  constructor({ engine, clock }: { readonly engine: Engine; readonly clock: Clock }) {
-    this.#engine = engine;
-    this.#clock = clock;
+  constructor(options: { readonly engine: Engine; readonly clock: Clock; readonly directories: KnownDirectories }) {
+    this.#engine = options.engine;
+    this.#clock = options.clock;
+    this.#known = options.directories;
   }
 
   /** Tries a create; undefined where too little is known, or what is known does not hold: then nothing was written. */

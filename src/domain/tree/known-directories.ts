@@ -24,6 +24,14 @@ export class KnownDirectories {
     }
   }
 
+  /** Keeps what a write found, or made at its revision, of the directories above its path. */
+  learnAbove(ancestors: readonly Ancestor[], revision: Revision): void {
+    for (const ancestor of ancestors) {
+      if (ancestor.record === undefined) this.learnMade(ancestor.path, revision);
+    }
+    this.learn(ancestors.filter(({ record }) => record !== undefined));
+  }
+
   /** Keeps that a write made a directory at a revision. */
   learnMade(path: TreePath, revision: Revision): void {
     const record: KeyValue = {

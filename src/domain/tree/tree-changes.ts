@@ -1,12 +1,12 @@
 /** Turns a plan into a transaction: the conditions under which what was read still stands, and the changes. */
 import { NO_BYTES } from "../../base/bytes.ts";
 import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
-import type { Compare, KeyRange, Operation } from "../../engine/model.ts";
+import type { Compare, KeyRange, Operation, Revision } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { ACTION_KEY, belowRange, directoryKey, expiryKey, fileRecordKey } from "./tree-layout.ts";
 import { keyOfPath } from "./tree-path.ts";
 import type { After, Existing, Plan } from "./tree-plan.ts";
-import { absent, type Located } from "./tree-read.ts";
+import { absent, type FoundFile, type Located } from "./tree-read.ts";
 import { type ActionRecord, type FileRecord, type NodeFacts, writeRecord } from "./tree-records.ts";
 
 /** Missing directories whose names are guarded; v3 keys that come in their way further down lose to the directories. */
@@ -30,6 +30,22 @@ export function operationsOf(plan: Plan, located: Located, now: number): readonl
   ];
 }
 
+/** The file that a plan leaves at a revision, its value unread; undefined where it leaves none. */
+export function fileAfter({ path, before, after }: Plan, revision: Revision): FoundFile | undefined {
+  if (after.kind !== "file") return undefined;
+  const old = before?.kind === "file" ? before : undefined;
+  return {
+    kind: "file",
+    path,
+    value: NO_BYTES,
+    isUnread: true,
+    createdIndex: after.createdIndex ?? revision,
+    modifiedIndex: revision,
+    expires: after.expires,
+    hasRecord: recordOf(before, after) !== undefined || old?.hasRecord === true,
+  };
+}
+
 /**
  * Nests operations where there are too many for one level of a transaction. What compares or parts the outer level has
  * counts against each inner one (etcd's checkTxnRequest).
@@ -47,9 +63,13 @@ export function fitOperations(operations: readonly Operation[], compares: number
 
 function targetCompares({ path, before, after, recursive }: Plan): readonly Compare[] {
   if (before === undefined) return [absent(keyOfPath(path)), absent(directoryKey(path))];
-  const standing = before.kind === "file" ? unchanged(before.kv) : directoryUnchanged(before);
+  const standing = before.kind === "file" ? fileUnchanged(before) : directoryUnchanged(before);
   if (after.kind !== "gone" || before.kind === "file" || recursive) return [standing];
   return [standing, absentRange(belowRange("key", path)), absentRange(belowRange("directory", path))];
+}
+
+function fileUnchanged({ path, modifiedIndex }: Extract<Existing, { kind: "file" }>): Compare {
+  return unchanged({ key: keyOfPath(path), modRevision: modifiedIndex });
 }
 
 function directoryUnchanged(before: Extract<Existing, { kind: "directory" }>): Compare {
@@ -98,7 +118,8 @@ function writeFile(
   before: Existing | undefined,
   after: Extract<After, { kind: "file" }>,
 ): readonly Operation[] {
-  const file = put(keyOfPath(path), after.value);
+  const asks = before?.kind === "file" && before.isUnread === true;
+  const file: Operation = { kind: "put", request: { key: keyOfPath(path), value: after.value, prevKv: asks } };
   const record = recordOf(before, after);
   return record === undefined ? [file] : [file, put(fileRecordKey(path), writeRecord(record))];
 }
@@ -114,7 +135,7 @@ function recordOf(before: Existing | undefined, after: Extract<After, { kind: "f
 
 function removeFile(before: Extract<Existing, { kind: "file" }>): readonly Operation[] {
   const file = remove({ key: keyOfPath(before.path) });
-  return before.record === undefined ? [file] : [file, remove({ key: fileRecordKey(before.path) })];
+  return before.hasRecord ? [file, remove({ key: fileRecordKey(before.path) })] : [file];
 }
 
 function removeAll(path: TreePath): readonly Operation[] {
@@ -161,7 +182,7 @@ function factsBefore(before: Existing): NodeFacts {
   const expires = before.expires === undefined ? {} : { expires: before.expires };
   const { createdIndex: created } = before;
   if (before.kind === "directory") return { directory: true, created, modified: created, ...expires };
-  return { directory: false, created, modified: before.kv.modRevision, ...expires };
+  return { directory: false, created, modified: before.modifiedIndex, ...expires };
 }
 
 /** Holds while nothing was written to a key since it was read. */

@@ -97,7 +97,7 @@ function planSet(command: Command<"set">, { target, revision }: Located): Plan {
   if (target.kind === "directory") throw pathError("notFile", command.path, revision);
   const before = target.kind === "file" ? target : undefined;
   const kept = command.refresh && before !== undefined && command.content.kind === "file";
-  const content: Content = kept ? { kind: "file", value: before.kv.value } : command.content;
+  const content: Content = kept ? { kind: "file", value: before.value } : command.content;
   return write("set", command.path, { before, after: make(content, command.expiry), refresh: command.refresh });
 }
 
@@ -111,7 +111,7 @@ function planUpdate(command: Command<"update">, located: Located): Plan {
   const before = existing(located);
   const given = content.kind === "file" ? content.value : NO_BYTES;
   if (before.kind === "file") {
-    const value = refresh ? before.kv.value : given;
+    const value = refresh ? before.value : given;
     return write("update", path, { before, after: keep(before, value, expiry), refresh });
   }
   if (given.length > 0) throw pathError("notFile", path, located.revision);
@@ -122,7 +122,7 @@ function planUpdate(command: Command<"update">, located: Located): Plan {
 function planSwap(command: Command<"compareAndSwap">, located: Located): Plan {
   const { path, refresh } = command;
   const before = matching(command.condition, located);
-  const after = keep(before, refresh ? before.kv.value : command.value, command.expiry);
+  const after = keep(before, refresh ? before.value : command.value, command.expiry);
   return write("compareAndSwap", path, { before, after, refresh });
 }
 
@@ -145,11 +145,11 @@ function existing({ target, revision }: Located): Existing {
 function matching({ prevValue, prevIndex }: Precondition, located: Located): Extract<Found, { kind: "file" }> {
   const target = existing(located);
   if (target.kind === "directory") throw pathError("notFile", target.path, located.revision);
-  const { value, modRevision } = target.kv;
+  const { value, modifiedIndex } = target;
   const failures: string[] = [];
   if (prevValue !== undefined && !equalBytes(prevValue, value))
     failures.push(`[${goText(prevValue)} != ${goText(value)}]`);
-  if (prevIndex !== undefined && prevIndex !== modRevision) failures.push(`[${prevIndex} != ${modRevision}]`);
+  if (prevIndex !== undefined && prevIndex !== modifiedIndex) failures.push(`[${prevIndex} != ${modifiedIndex}]`);
   if (failures.length > 0) throw compareError(failures.join(" "), target.path, located.revision);
   return target;
 }

@@ -1,4 +1,5 @@
 /** Finds out, at one revision, what stands at a path and on the way to it. */
+import type { Bytes } from "../../base/bytes.ts";
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
@@ -16,7 +17,7 @@ import type { TreeNode, TreePath } from "./model.ts";
 import { pathError } from "./tree-errors.ts";
 import { belowRange, directoryKey, fileRecordKey } from "./tree-layout.ts";
 import { ancestorsOf, keyOfPath, parsePath, ROOT } from "./tree-path.ts";
-import { readDirectoryRecord, readFileFacts } from "./tree-records.ts";
+import { type FileFacts, readDirectoryRecord, readFileFacts } from "./tree-records.ts";
 
 /**
  * What stands at a path. A directory's record goes before a key of the same name (v3 may have put one), and that key
@@ -24,14 +25,7 @@ import { readDirectoryRecord, readFileFacts } from "./tree-records.ts";
  */
 export type Found =
   | { readonly kind: "missing"; readonly path: TreePath }
-  | {
-      readonly kind: "file";
-      readonly path: TreePath;
-      readonly kv: KeyValue;
-      readonly record: KeyValue | undefined;
-      readonly createdIndex: Revision;
-      readonly expires: number | undefined;
-    }
+  | FoundFile
   | {
       readonly kind: "directory";
       readonly path: TreePath;
@@ -39,6 +33,17 @@ export type Found =
       readonly createdIndex: Revision;
       readonly expires: number | undefined;
     };
+
+export interface FoundFile extends FileFacts {
+  readonly kind: "file";
+  readonly path: TreePath;
+  readonly value: Bytes;
+  /** True where the value, empty here, was not read: a write that replaces it asks for it. */
+  readonly isUnread?: true;
+  readonly modifiedIndex: Revision;
+  /** Whether there is a side record, be it out of date. */
+  readonly hasRecord: boolean;
+}
 
 /** A directory above; without a record it is implied, or (where what was looked for is missing) perhaps not there. */
 export interface Ancestor {
@@ -174,8 +179,7 @@ export function nodeOf(target: Exclude<Found, { kind: "missing" }>): TreeNode {
   if (target.kind === "directory") {
     return { kind: "directory", path, createdIndex, modifiedIndex: createdIndex, ...expires };
   }
-  const { value, modRevision } = target.kv;
-  return { kind: "file", path, value, createdIndex, modifiedIndex: modRevision, ...expires };
+  return { kind: "file", path, value: target.value, createdIndex, modifiedIndex: target.modifiedIndex, ...expires };
 }
 
 /** Holds while a key does not exist. */
@@ -216,7 +220,10 @@ export function found(
     const { expires } = readDirectoryRecord(directory);
     return { kind: "directory", path, record: directory, createdIndex: directory.createRevision, expires };
   }
-  if (kv !== undefined) return { kind: "file", path, kv, record, ...readFileFacts(kv, record) };
+  if (kv !== undefined) {
+    const { value, modRevision: modifiedIndex } = kv;
+    return { kind: "file", path, value, modifiedIndex, hasRecord: record !== undefined, ...readFileFacts(kv, record) };
+  }
   if (below === undefined) return { kind: "missing", path };
   return { kind: "directory", path, record: undefined, createdIndex: 0, expires: undefined };
 }

@@ -61,15 +61,19 @@ export function readActionRecord(record: KeyValue): ActionRecord {
   return readJson(actionRecord, record);
 }
 
+/** What a file's side record and its key's own revisions tell of it. */
+export interface FileFacts {
+  readonly createdIndex: Revision;
+  /** When it goes, in ms since 1970. */
+  readonly expires: number | undefined;
+}
+
 /**
- * The createdIndex and the expiry of a file. Its side record holds only if it is not older than the key (which may have
- * been deleted and put again through v3), its expiry only if nothing has touched the key since.
- * Error: `internal` where the record cannot be read.
+ * The facts of a file. Its side record holds only if it is not older than the key (which may have been deleted and put
+ * again through v3), its expiry only if nothing has touched the key since. Error: `internal` where the record cannot be
+ * read.
  */
-export function readFileFacts(
-  kv: KeyValue,
-  record: KeyValue | undefined,
-): { readonly createdIndex: Revision; readonly expires: number | undefined } {
+export function readFileFacts(kv: KeyValue, record: KeyValue | undefined): FileFacts {
   if (record === undefined || record.modRevision < kv.createRevision) {
     return { createdIndex: kv.createRevision, expires: undefined };
   }

@@ -11,7 +11,9 @@ import type { Compare, Revision } from "../../engine/model.ts";
 import { expireBelow } from "./expire-below.ts";
 import { ForeseenWrites } from "./foreseen-writes.ts";
 import type { Place } from "./in-turn.ts";
+import { KnownDirectories } from "./known-directories.ts";
 import type { Foresight, Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import { RepeatedWrites } from "./repeated-writes.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
 import { pathError, pathTooLong } from "./tree-errors.ts";
 import { ACTION_KEY, keyInSpace, MAX_PATH_BYTES, type Space } from "./tree-layout.ts";
@@ -51,10 +53,13 @@ export class TreeWriter {
   readonly #options: TreeWriterOptions;
   readonly #queue = new KeyedQueue();
   readonly #foreseen: ForeseenWrites;
+  readonly #repeated: RepeatedWrites;
 
   constructor(options: TreeWriterOptions) {
+    const known = { ...options, directories: new KnownDirectories() };
     this.#options = options;
-    this.#foreseen = new ForeseenWrites(options);
+    this.#foreseen = new ForeseenWrites(known);
+    this.#repeated = new RepeatedWrites(known);
   }
 
   /**
@@ -70,7 +75,7 @@ export class TreeWriter {
     if (foreseen !== undefined) return foreseen;
     const key = rivalry(command, rider !== undefined);
     if (!this.#queue.isBusy(key)) {
-      const event = await this.#try(attempt);
+      const event = (await this.#tryRepeated(attempt)) ?? (await this.#try(attempt));
       if (event !== undefined) return event;
     }
     return this.#queue.run(key, () => this.#persist(attempt));
@@ -78,7 +83,8 @@ export class TreeWriter {
 
   async #persist(attempt: Attempt): Promise<TreeEvent> {
     for (let tried = 0; tried < TREE_WRITE_ATTEMPTS; tried++) {
-      const event = (await this.#tryForeseen(attempt)) ?? (await this.#try(attempt));
+      const event =
+        (await this.#tryForeseen(attempt)) ?? (await this.#tryRepeated(attempt)) ?? (await this.#try(attempt));
       if (event !== undefined) return event;
     }
     const { path } = attempt.command;
@@ -91,6 +97,11 @@ export class TreeWriter {
   async #tryForeseen({ command, foresight }: Attempt): Promise<TreeEvent | undefined> {
     if (foresight === undefined || command.kind !== "create" || command.content.kind !== "file") return undefined;
     return this.#foreseen.create(command, foresight);
+  }
+
+  /** A rider may rely on what the write found. */
+  async #tryRepeated({ command, rider }: Attempt): Promise<TreeEvent | undefined> {
+    return rider === undefined ? this.#repeated.try(command) : undefined;
   }
 
   /** One try; undefined where something that it relied on had changed, or what it read was forgotten under it. */
@@ -117,7 +128,9 @@ export class TreeWriter {
       success: fitOperations(operations, conditions.length),
       failure: [],
     });
-    return result.succeeded ? eventOf(plan, result.revision) : undefined;
+    if (!result.succeeded) return undefined;
+    this.#repeated.learn(plan, located, result.revision);
+    return eventOf(plan, result.revision);
   }
 
   /** Reads and plans; undefined where something had to make way first. */
