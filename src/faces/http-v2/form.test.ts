@@ -47,12 +47,19 @@ describe("unescapeBytes", () => {
   });
 });
 
-function read(parts: { readonly query?: string; readonly body?: string }): Promise<Form> {
+/** `arrived`: all of the body had come, and was kept, before anybody read it. */
+function read(parts: {
+  readonly query?: string;
+  readonly body?: string;
+  readonly arrived?: boolean;
+  readonly maxBodyBytes?: number;
+}): Promise<Form> {
   const request = new IncomingMessage(new Socket());
   request.method = "PUT";
   request.headers["content-type"] = "application/x-www-form-urlencoded";
   request.push(parts.body ?? "");
   request.push(null);
+  request.complete = parts.arrived ?? false;
   const exchange: Exchange = {
     request,
     response: new ServerResponse(request),
@@ -61,6 +68,7 @@ function read(parts: { readonly query?: string; readonly body?: string }): Promi
     query: parts.query ?? "",
     signal: new AbortController().signal,
     hold: () => undefined,
+    ...(parts.maxBodyBytes === undefined ? {} : { maxBodyBytes: parts.maxBodyBytes }),
   };
   return readForm(exchange);
 }
@@ -69,6 +77,16 @@ describe("readForm", () => {
   it("the body goes before the query, the first of a repeated field before the others", async () => {
     const form = await read({ body: "&a=1&a=2&%62=3", query: "a=4&c" });
     expect(["a", "b", "c", "d"].map((name) => form.first(name))).toEqual(["1", "3", "", undefined]);
+  });
+
+  it.each([false, true])("reads a body of any content, and none, when all of it has arrived: %j", async (arrived) => {
+    const form = await read({ body: "value=a+%25b&dir", query: "ttl=5", arrived });
+    expect(["value", "dir", "ttl"].map((name) => form.first(name))).toEqual(["a %b", "", "5"]);
+    expect((await read({ body: "", query: "a=1", arrived })).first("a")).toBe("1");
+    const most = `value=${"v".repeat(10)}`;
+    expect((await read({ body: most, arrived, maxBodyBytes: most.length })).first("value")).toHaveLength(10);
+    const reading = read({ body: most, arrived, maxBodyBytes: most.length - 1 });
+    await expect(reading).rejects.toMatchObject({ code: "tooLarge" });
   });
 
   it("takes many fields and refuses more, empty ones too", async () => {

@@ -4,9 +4,8 @@ import { MusterError } from "../../base/errors.ts";
 import { MAX_FORM_FIELDS, V2_BODY_BYTES } from "../../base/limits.ts";
 import type { Exchange } from "../face.ts";
 import { goQuote } from "./go-quote.ts";
-import { mediaTypeOf } from "./media-type.ts";
+import { FORM_TYPE, mediaTypeOf } from "./media-type.ts";
 
-const FORM_TYPE = "application/x-www-form-urlencoded";
 const METHODS_WITH_FORM: readonly string[] = ["PUT", "POST", "PATCH"];
 
 const AMPERSAND = 0x26;
@@ -29,27 +28,34 @@ export interface Form {
  * fields), `tooLarge`.
  */
 export async function readForm(exchange: Exchange): Promise<Form> {
-  const { request, query } = exchange;
-  const fields = new Map<string, Bytes>();
-  if (METHODS_WITH_FORM.includes(request.method ?? "") && mediaTypeOf(request.headers["content-type"]) === FORM_TYPE) {
-    addFields(fields, await readBody(exchange));
+  const form = new Fields();
+  if (hasForm(exchange)) {
+    const body = readBody(exchange);
+    // Most bodies have come with their requests: an await takes longer than to read one.
+    form.add(body instanceof Promise ? await body : body);
   }
-  if (query !== "") addFields(fields, Buffer.from(query, "latin1"));
-  return {
-    first: (name) => {
-      const value = fields.get(name);
-      return value === undefined ? undefined : text(value);
-    },
-    bytes: (name) => fields.get(name),
-  };
+  if (exchange.query !== "") form.add(Buffer.from(exchange.query, "latin1"));
+  return form;
 }
 
-/** The whole body, in bytes. Error: `tooLarge`. */
-export async function readBody({ request, maxBodyBytes = V2_BODY_BYTES }: Exchange): Promise<Bytes> {
+function hasForm({ request: { method = "", headers } }: Exchange): boolean {
+  return METHODS_WITH_FORM.includes(method) && mediaTypeOf(headers["content-type"]) === FORM_TYPE;
+}
+
+/** The whole body, in bytes: at once where all of it has arrived. Error: `tooLarge`. */
+export function readBody({ request, maxBodyBytes = V2_BODY_BYTES }: Exchange): Bytes | Promise<Bytes> {
   const declared = Number(request.headers["content-length"] ?? 0);
+  if (declared > maxBodyBytes) throw tooLarge(request, maxBodyBytes);
+  if (!request.complete) return readChunks(request, maxBodyBytes);
+  // Unread, no more than Node keeps for a reader can have arrived: little to throw away where it is too much.
+  const body: Bytes | null = request.read();
+  if (body !== null && body.length > maxBodyBytes) throw tooLarge(request, maxBodyBytes);
+  return body ?? NO_BYTES;
+}
+
+async function readChunks(request: Exchange["request"], maxBodyBytes: number): Promise<Bytes> {
   const chunks: Bytes[] = [];
   let size = 0;
-  if (declared > maxBodyBytes) throw tooLarge(request, maxBodyBytes);
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     const bytes: Bytes = chunk;
     size += bytes.length;
@@ -65,19 +71,41 @@ function tooLarge(request: Exchange["request"], limit: number): MusterError {
   return new MusterError("tooLarge", `Send at most ${limit} bytes: the request's body is larger`);
 }
 
-function addFields(fields: Map<string, Bytes>, encoded: Bytes): void {
-  // Some take it for a separator, so that Go refuses it wherever it stands.
-  if (encoded.includes(SEMICOLON)) {
-    throw invalidForm("Write semicolons as %3B", "invalid semicolon separator in query");
+class Fields implements Form {
+  readonly #fields = new Map<string, Bytes>();
+
+  first(name: string): string | undefined {
+    const value = this.#fields.get(name);
+    return value === undefined ? undefined : text(value);
   }
-  let separated = 0;
-  for (let start = 0; start < encoded.length; ) {
-    // Empty ones count too: finding them costs as much.
-    if (++separated > MAX_FORM_FIELDS) throw tooManyFields();
-    const ampersand = encoded.indexOf(AMPERSAND, start);
-    const end = ampersand === -1 ? encoded.length : ampersand;
-    if (end > start) addField(fields, encoded.subarray(start, end));
-    start = end + 1;
+
+  bytes(name: string): Bytes | undefined {
+    return this.#fields.get(name);
+  }
+
+  /** The fields of a body or a query; those that are there already stay. */
+  add(encoded: Bytes): void {
+    // Some take it for a separator, so that Go refuses it wherever it stands.
+    if (encoded.includes(SEMICOLON)) {
+      throw invalidForm("Write semicolons as %3B", "invalid semicolon separator in query");
+    }
+    let separated = 0;
+    for (let start = 0; start < encoded.length; ) {
+      // Empty ones count too: finding them costs as much.
+      if (++separated > MAX_FORM_FIELDS) throw tooManyFields();
+      const ampersand = encoded.indexOf(AMPERSAND, start);
+      const end = ampersand === -1 ? encoded.length : ampersand;
+      if (end > start) this.#addField(encoded, start, end);
+      start = end + 1;
+    }
+  }
+
+  #addField(encoded: Bytes, start: number, end: number): void {
+    let equals = start;
+    while (equals < end && encoded[equals] !== EQUALS) equals++;
+    const name = text(unescapeBytes(encoded, { start, end: equals }));
+    const value = unescapeBytes(encoded, { start: Math.min(equals + 1, end), end });
+    if (!this.#fields.has(name)) this.#fields.set(name, value);
   }
 }
 
@@ -89,37 +117,38 @@ function invalidForm(whatToDo: string, cause: string): MusterError {
   return new MusterError("invalidField", `${whatToDo}: ${cause}`, { details: { v2Code: 210, cause } });
 }
 
-function addField(fields: Map<string, Bytes>, pair: Bytes): void {
-  const equals = pair.indexOf(EQUALS);
-  const name = text(unescapeBytes(equals === -1 ? pair : pair.subarray(0, equals)));
-  const value = equals === -1 ? NO_BYTES : unescapeBytes(pair.subarray(equals + 1));
-  if (!fields.has(name)) fields.set(name, value);
-}
-
-/** Undoes percent signs and `+` for a space; what they spell need not be UTF-8. Error: `invalidField`. */
+/**
+ * Undoes percent signs and `+` for a space, in a part of the bytes or all of them; what they spell need not be UTF-8.
+ * Error: `invalidField`.
+ */
 export function unescapeBytes(
   encoded: Bytes,
-  options: { readonly plusIsSpace: boolean } = { plusIsSpace: true },
+  {
+    start = 0,
+    end = encoded.length,
+    plusIsSpace = true,
+  }: { readonly start?: number; readonly end?: number; readonly plusIsSpace?: boolean } = {},
 ): Bytes {
-  const plain = Buffer.allocUnsafe(encoded.length);
+  if (start >= end) return NO_BYTES;
+  const plain = Buffer.allocUnsafe(end - start);
   let length = 0;
-  for (let place = 0; place < encoded.length; place++) {
+  for (let place = start; place < end; place++) {
     const byte = encoded[place] ?? 0;
     if (byte === PERCENT) {
-      plain[length++] = hexByte(encoded, place);
+      plain[length++] = hexByte(encoded, place, end);
       place += 2;
     } else {
-      plain[length++] = byte === PLUS && options.plusIsSpace ? SPACE : byte;
+      plain[length++] = byte === PLUS && plusIsSpace ? SPACE : byte;
     }
   }
-  return plain.subarray(0, length);
+  return length === plain.length ? plain : plain.subarray(0, length);
 }
 
-function hexByte(encoded: Bytes, percent: number): number {
-  const high = hexDigit(encoded[percent + 1]);
-  const low = hexDigit(encoded[percent + 2]);
+function hexByte(encoded: Bytes, percent: number, end: number): number {
+  const high = percent + 1 < end ? hexDigit(encoded[percent + 1]) : -1;
+  const low = percent + 2 < end ? hexDigit(encoded[percent + 2]) : -1;
   if (high !== -1 && low !== -1) return high * 16 + low;
-  const shown = goQuote(encoded.subarray(percent, percent + 3));
+  const shown = goQuote(encoded.subarray(percent, Math.min(percent + 3, end)));
   throw invalidForm("Write percent signs as %25", `invalid URL escape ${shown}`);
 }
 

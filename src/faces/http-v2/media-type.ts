@@ -1,6 +1,9 @@
 /** Content-Type headers as Go's mime.ParseMediaType reads them: etcd refuses a write whose header it cannot read. */
 import { MusterError } from "../../base/errors.ts";
 
+/** What the bodies of forms are. */
+export const FORM_TYPE = "application/x-www-form-urlencoded";
+
 /** What a token may consist of: printable ASCII but for Go's "tspecials". */
 const TOKEN = "[!#-'*+\\-.0-9A-Z^-~]";
 const SPECIAL = '[()<>@,;:\\\\"/[\\]?=]';
@@ -14,6 +17,8 @@ const PARAMETER = new RegExp(`\\s*;\\s*(${TOKEN}+)\\s*=\\s*(${TOKEN}+|${QUOTED})
  */
 export function mediaTypeOf(contentType: string | undefined): string {
   if (contentType === undefined || contentType === "") return "";
+  // As nearly all clients write theirs.
+  if (contentType === FORM_TYPE) return FORM_TYPE;
   const [base = ""] = contentType.split(";", 1);
   const type = base.trim().toLowerCase();
   const wrong = faultOfType(type) ?? faultOfParameters(contentType.slice(base.length));

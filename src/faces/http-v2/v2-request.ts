@@ -140,7 +140,9 @@ function preconditionOf({ prevValue, prevIndex }: Fields): Precondition | undefi
 }
 
 function readIndex(form: Form, name: string): Revision | bigint {
-  const index = readUint64(form.first(name) ?? "0");
+  const written = form.first(name);
+  if (written === undefined) return 0;
+  const index = readUint64(written);
   if (index === undefined) throw invalid(CODE.index, `invalid value for "${name}"`);
   return index <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(index) : index;
 }
