@@ -12,6 +12,7 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Compare, OperationResult, Revision } from "../../engine/model.ts";
 import type { KnownDirectories } from "./known-directories.ts";
 import type { TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import type { OwnEvents } from "./own-events.ts";
 import { comparesOf, fileAfter, operationsOf, unchanged } from "./tree-changes.ts";
 import { eventOf, type Plan, planWrite } from "./tree-plan.ts";
 import { type FoundFile, firstExpired, type Located } from "./tree-read.ts";
@@ -23,6 +24,7 @@ export interface RepeatedWritesOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly directories: KnownDirectories;
+  readonly own: OwnEvents;
 }
 
 export class RepeatedWrites {
@@ -51,18 +53,21 @@ export class RepeatedWrites {
   }
 
   async #write(plan: Plan, located: Located, file: FoundFile): Promise<TreeEvent | undefined> {
-    const { engine, clock, directories } = this.#options;
+    const { engine, clock, directories, own } = this.#options;
+    const now = clock.now();
     let revision: Revision | undefined;
     try {
       const { succeeded, ...result } = await engine.txn({
         compares: [...comparesOf(plan, located), ...outerUnchanged(located)],
-        success: operationsOf(plan, located, clock.now()),
+        success: operationsOf(plan, located, now),
         failure: [],
       });
       if (!succeeded) return undefined;
       revision = result.revision;
       this.#keep(plan, revision);
-      return eventOf({ ...plan, before: { ...file, value: valueBefore(result.results) } }, revision);
+      const event = eventOf({ ...plan, before: { ...file, value: valueBefore(result.results) } }, revision);
+      own.note(event, now);
+      return event;
     } finally {
       if (revision === undefined) {
         this.#files.delete(plan.path);

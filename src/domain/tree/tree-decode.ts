@@ -26,7 +26,7 @@ export interface DecodedEvent {
   readonly removed: ReadonlySet<TreePath>;
 }
 
-const NOTHING_REMOVED: ReadonlySet<TreePath> = new Set();
+export const NOTHING_REMOVED: ReadonlySet<TreePath> = new Set();
 
 /**
  * The events of a revision; several where v3 changed several keys at once. A revision may have very many changes, as

@@ -8,8 +8,9 @@ import { Pause } from "../pause.ts";
 import { BareFiles } from "./bare-files.ts";
 import { LiveWatch } from "./live-watch.ts";
 import type { TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
+import { OwnEvents } from "./own-events.ts";
 import { EVERY_KEY, PastWatch } from "./past-watch.ts";
-import { type Change, type DecodedEvent, decodeChange, expiryIn } from "./tree-decode.ts";
+import { type Change, type DecodedEvent, decodeChange, expiryIn, NOTHING_REMOVED } from "./tree-decode.ts";
 import { clearedError } from "./tree-errors.ts";
 import { ACTION_KEY } from "./tree-layout.ts";
 import { pathOfKey } from "./tree-path.ts";
@@ -23,11 +24,14 @@ export interface TreeWatcherOptions {
   readonly onFailure: (error: unknown) => void;
   /** Told when changes have been missed, of which nobody was told: the engine has forgotten them. */
   readonly onGap: () => void;
+  /** What this process writes itself; absent: nothing. */
+  readonly own?: OwnEvents;
 }
 
 export class TreeWatcher {
   readonly #options: TreeWatcherOptions;
   readonly #hub: WatchHub;
+  readonly #own: OwnEvents;
   readonly #pause = new Pause();
   #watch: Watch;
   #bare = new BareFiles();
@@ -49,6 +53,7 @@ export class TreeWatcher {
   private constructor(options: TreeWatcherOptions, watch: Watch, revision: Revision) {
     this.#options = options;
     this.#watch = watch;
+    this.#own = options.own ?? new OwnEvents();
     this.#hub = new WatchHub(revision);
   }
 
@@ -99,7 +104,8 @@ export class TreeWatcher {
         failure = undefined;
         for await (const message of this.#watch) {
           this.#isReported = false;
-          if (message.kind === "events") await this.#take(message);
+          const taking = message.kind === "events" ? this.#take(message) : undefined;
+          if (taking !== undefined) await taking;
         }
         // The engine has ended the watch: it is closing.
         return;
@@ -135,12 +141,21 @@ export class TreeWatcher {
   /** What was before `oldest` is not known: whoever waited for it is told so. */
   #tellGap(oldest: Revision): void {
     this.#bare = new BareFiles();
+    this.#own.skip(oldest - 1);
     this.#hub.restart(oldest);
     this.#options.onGap();
   }
 
-  async #take(change: Change): Promise<void> {
+  /** Undefined where it is done already. */
+  #take(change: Change): Promise<void> | undefined {
     this.#bare.follow(change.events);
+    const event = this.#own.take(change.revision);
+    if (event === undefined) return this.#takeRead(change);
+    if (event.node.expires !== undefined) this.#options.onExpiry(event.node.expires);
+    return this.#hub.publish(change.revision, [{ event, removed: NOTHING_REMOVED }]);
+  }
+
+  async #takeRead(change: Change): Promise<void> {
     const events = await this.#decode(change);
     const loop = new LongLoop();
     for (const event of change.events) {

@@ -13,6 +13,7 @@ import { ForeseenWrites } from "./foreseen-writes.ts";
 import type { Place } from "./in-turn.ts";
 import { KnownDirectories } from "./known-directories.ts";
 import type { Foresight, Rider, TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import { OwnEvents } from "./own-events.ts";
 import { RepeatedWrites } from "./repeated-writes.ts";
 import { comparesOf, fitOperations, operationsOf } from "./tree-changes.ts";
 import { pathError, pathTooLong } from "./tree-errors.ts";
@@ -29,6 +30,8 @@ export interface TreeWriterOptions {
   readonly clock: Clock;
   /** Told of each node that went because its time was over. */
   readonly onExpired: () => void;
+  /** Told of what is written, where one event tells all of it. */
+  readonly own?: OwnEvents;
 }
 
 /** What one attempt of a write knows of those before it. */
@@ -50,14 +53,14 @@ interface Prepared {
 }
 
 export class TreeWriter {
-  readonly #options: TreeWriterOptions;
+  readonly #options: Required<TreeWriterOptions>;
   readonly #queue = new KeyedQueue();
   readonly #foreseen: ForeseenWrites;
   readonly #repeated: RepeatedWrites;
 
   constructor(options: TreeWriterOptions) {
-    const known = { ...options, directories: new KnownDirectories() };
-    this.#options = options;
+    const known = { own: new OwnEvents(), ...options, directories: new KnownDirectories() };
+    this.#options = known;
     this.#foreseen = new ForeseenWrites(known);
     this.#repeated = new RepeatedWrites(known);
   }
@@ -116,12 +119,13 @@ export class TreeWriter {
   }
 
   async #tryOnce(attempt: Attempt): Promise<TreeEvent | undefined> {
-    const { engine, clock } = this.#options;
+    const { engine, clock, own } = this.#options;
     const prepared = await this.#prepare(attempt);
     if (prepared === undefined) return undefined;
     const { plan, located, compares } = prepared;
     const ride = await attempt.rider?.(eventOf(plan, located.revision + 1));
-    const operations = [...operationsOf(plan, located, clock.now()), ...(ride?.operations ?? [])];
+    const now = clock.now();
+    const operations = [...operationsOf(plan, located, now), ...(ride?.operations ?? [])];
     const conditions = [...compares, ...(ride?.compares ?? [])];
     const result = await engine.txn({
       compares: conditions,
@@ -130,7 +134,9 @@ export class TreeWriter {
     });
     if (!result.succeeded) return undefined;
     this.#repeated.learn(plan, located, result.revision);
-    return eventOf(plan, result.revision);
+    const event = eventOf(plan, result.revision);
+    if (ride === undefined && plan.after.kind === "file") own.note(event, now);
+    return event;
   }
 
   /** Reads and plans; undefined where something had to make way first. */

@@ -16,6 +16,7 @@ import type {
   TreeWatchRequest,
   WriteCommand,
 } from "./model.ts";
+import { OwnEvents } from "./own-events.ts";
 import { pathError } from "./tree-errors.ts";
 import { listDirectory } from "./tree-list.ts";
 import { cutPath } from "./tree-path.ts";
@@ -49,7 +50,8 @@ export class Tree implements TreeStore {
   /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
   static async open(options: TreeOptions): Promise<Tree> {
     const { engine, clock, log, onExpired = () => undefined } = options;
-    const writer = new TreeWriter({ engine, clock, onExpired });
+    const own = new OwnEvents();
+    const writer = new TreeWriter({ engine, clock, onExpired, own });
     const sweeper = new TreeSweeper({
       engine,
       clock,
@@ -59,6 +61,7 @@ export class Tree implements TreeStore {
     });
     const watcher = await TreeWatcher.start({
       engine,
+      own,
       onExpiry: (expires) => sweeper.noteExpiry(expires),
       onFailure: (err) => log.warn({ err }, "The tree's watch on the store broke; it goes on when it can"),
       onGap: () => {

@@ -66,14 +66,20 @@ export class WatchHub {
 
   /**
    * Takes in the events of a revision and tells them: at once, but for more than the history keeps. Whoever subscribes
-   * while those are told finds none of them in it, and asks from the next revision on.
+   * while those are told finds none of them in it, and asks from the next revision on. Undefined where all are told.
    */
-  async publish(revision: Revision, events: readonly DecodedEvent[]): Promise<void> {
+  publish(revision: Revision, events: readonly DecodedEvent[]): Promise<void> | undefined {
     this.#history.add(revision, events);
-    if (this.#subscriptions.size === 0) return;
-    const loop = events.length > TREE_HISTORY_EVENTS ? new LongLoop() : undefined;
+    if (this.#subscriptions.size === 0) return undefined;
+    if (events.length > TREE_HISTORY_EVENTS) return this.#tellMany(events);
+    for (const decoded of events) this.#tell(decoded);
+    return undefined;
+  }
+
+  async #tellMany(events: readonly DecodedEvent[]): Promise<void> {
+    const loop = new LongLoop();
     for (const decoded of events) {
-      if (loop?.isDue() === true) await loop.pause();
+      if (loop.isDue()) await loop.pause();
       this.#tell(decoded);
     }
   }

@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { commandArb, treeAnswer } from "../../../test/support/v2-model.ts";
+import { silentLog } from "../../base/log.ts";
+import { MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
+import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
+import type { Expiry, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
+import { OwnEvents } from "./own-events.ts";
+import { Tree } from "./tree.ts";
+import { parsePath, ROOT } from "./tree-path.ts";
+
+const START = 1_700_000_000_000;
+const LAST: WriteCommand = {
+  kind: "create",
+  path: parsePath("/last"),
+  content: { kind: "file", value: new Uint8Array(0) },
+  expiry: { kind: "never" },
+};
+
+function event(index: number): TreeEvent {
+  const node = { kind: "file", path: parsePath("/k"), value: new Uint8Array(0) } as const;
+  return { action: "set", node: { ...node, createdIndex: 1, modifiedIndex: index }, index };
+}
+
+describe("OwnEvents", () => {
+  it("gives an event once, with when it was made, to whoever comes to its revision", () => {
+    const own = new OwnEvents();
+    own.note(event(5), START);
+    own.note(event(7), START + 1);
+    expect(own.take(5)).toEqual({ ...event(5), at: START });
+    expect(own.take(5)).toBeUndefined();
+    expect(own.take(6)).toBeUndefined();
+    expect(own.take(7)).toEqual({ ...event(7), at: START + 1 });
+  });
+
+  it("keeps none that comes too late, none that is never told, and no more than so many", () => {
+    const own = new OwnEvents();
+    expect(own.take(5)).toBeUndefined();
+    own.note(event(5), START);
+    own.note(event(6), START);
+    own.skip(6);
+    expect([own.take(5), own.take(6)]).toEqual([undefined, undefined]);
+    for (let index = 7; index < 8 + MAX_OWN_EVENTS; index++) own.note(event(index), START);
+    expect(own.take(7)).toBeDefined();
+    expect(own.take(6 + MAX_OWN_EVENTS)).toBeDefined();
+    expect(own.take(7 + MAX_OWN_EVENTS)).toBeUndefined();
+  });
+});
+
+it("whoever wrote tells the same events as whoever reads them, to the byte", async () => {
+  const expiry = fc.oneof(
+    fc.constant<Expiry>({ kind: "never" }),
+    fc.integer({ min: 1, max: 9 }).map((s): Expiry => ({ kind: "at", expires: START + s * 1_000_000 })),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(commandArb(expiry, fc.boolean()), { maxLength: 30 }), async (program) => {
+      let now = START;
+      const clock = { now: () => now, monotonic: () => now };
+      const engine = openMemoryEngine({ clock });
+      const open = () => Tree.open({ engine, clock, log: silentLog });
+      const [writer, reader] = [await open(), await open()];
+      try {
+        const watches = await Promise.all(
+          [writer, reader].map((tree) => tree.watch({ path: ROOT, recursive: true, waitIndex: 1 })),
+        );
+        for (const command of [...program, LAST]) {
+          now++;
+          await treeAnswer(writer.write(command));
+        }
+        const [own, read] = await Promise.all(watches.map(untilLast));
+        expect(own).toEqual(read);
+      } finally {
+        await writer.close();
+        await reader.close();
+        await engine.close();
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+async function untilLast(watch: AsyncIterable<TreeEvent>): Promise<readonly unknown[]> {
+  const events: unknown[] = [];
+  for await (const told of watch) {
+    const { node, prevNode, ...rest } = told;
+    events.push({ ...rest, node: plain(node), ...(prevNode === undefined ? {} : { prevNode: plain(prevNode) }) });
+    if (told.node.path === LAST.path) break;
+  }
+  return events;
+}
+
+/** Bytes may come as one kind of array or another. */
+function plain(node: TreeNode): unknown {
+  return node.kind === "file" ? { ...node, value: [...node.value] } : node;
+}
