@@ -3,10 +3,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { commandArb, treeAnswer } from "../../../test/support/v2-model.ts";
 import { text, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { KeyValue, TxnRequest } from "../../engine/model.ts";
 import type { Expiry, TreeEvent, WriteCommand } from "./model.ts";
+import { Tree } from "./tree.ts";
 import { parsePath } from "./tree-path.ts";
 import { TreeWriter } from "./tree-writer.ts";
 
@@ -100,6 +102,22 @@ describe("writing to a file again", () => {
     await set("/a/b", "other's", another());
     expect(await calls(set("/a/b", "3"))).toEqual({ reads: 1, writes: 2 });
     expect(await calls(set("/a/b", "4"))).toEqual({ reads: 0, writes: 1 });
+  });
+
+  it("tries in vain no more once a tree has heard that somebody else has written to the file", async () => {
+    const trees = await Promise.all([1, 2].map(() => Tree.open({ engine, clock, log: silentLog })));
+    try {
+      const [mine, other] = trees;
+      if (mine === undefined || other === undefined) throw new Error("too few trees");
+      await mine.write(setCommand("/a/b", "1"));
+      const watch = await mine.watch({ path: parsePath("/a/b"), recursive: false });
+      await other.write(setCommand("/a/b", "2"));
+      for await (const event of watch) if (valuesOf(event)[0] === "2") break;
+      expect(await calls(mine.write(setCommand("/a/b", "3")))).toEqual({ reads: 1, writes: 1 });
+      expect(await calls(mine.write(setCommand("/a/b", "4")))).toEqual({ reads: 0, writes: 1 });
+    } finally {
+      for (const tree of trees) await tree.close();
+    }
   });
 
   it("makes the file, and the directories above it, where they are gone", async () => {

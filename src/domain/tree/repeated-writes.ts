@@ -41,6 +41,12 @@ export class RepeatedWrites {
     if (plan.after.kind !== "gone") this.#options.directories.learnAbove(ancestors, revision);
   }
 
+  /** Forgets a file that was written to at an index, where how it stood before is known: another try would be in vain. */
+  forgetBefore(path: TreePath, index: Revision): void {
+    const known = this.#files.get(path);
+    if (known !== undefined && known.modifiedIndex < index) this.#files.delete(path);
+  }
+
   /** Tries a write; undefined where too little is known, or what is known does not hold: then nothing was written. */
   async try(command: WriteCommand): Promise<TreeEvent | undefined> {
     if (!isValueWrite(command)) return undefined;

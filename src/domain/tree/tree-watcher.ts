@@ -7,7 +7,7 @@ import type { Event, Revision } from "../../engine/model.ts";
 import { Pause } from "../pause.ts";
 import { BareFiles } from "./bare-files.ts";
 import { LiveWatch } from "./live-watch.ts";
-import type { TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
+import type { TreeEvent, TreePath, TreeWatch, TreeWatchRequest } from "./model.ts";
 import { OwnEvents } from "./own-events.ts";
 import { EVERY_KEY, PastWatch } from "./past-watch.ts";
 import { type Change, type DecodedEvent, decodeChange, expiryIn, NOTHING_REMOVED } from "./tree-decode.ts";
@@ -24,6 +24,8 @@ export interface TreeWatcherOptions {
   readonly onFailure: (error: unknown) => void;
   /** Told when changes have been missed, of which nobody was told: the engine has forgotten them. */
   readonly onGap: () => void;
+  /** Told of every event that was read: others made most of them. */
+  readonly onRead?: (event: TreeEvent) => void;
   /** What this process writes itself; absent: nothing. */
   readonly own?: OwnEvents;
 }
@@ -164,6 +166,7 @@ export class TreeWatcher {
       if (expires !== undefined) this.#options.onExpiry(expires);
       if (isUntold(event)) this.#hub.noteUntold(change.revision);
     }
+    for (const { event } of events ?? []) this.#options.onRead?.(event);
     if (events === undefined) this.#tellGap(change.revision + 1);
     // Last: what the history has, the sweeper knows.
     else await this.#hub.publish(change.revision, events);

@@ -84,6 +84,11 @@ export class TreeWriter {
     return this.#queue.run(key, () => this.#persist(attempt));
   }
 
+  /** Takes note of an event that the store tells of: what was known of a file before is no use any more. */
+  noteEvent({ node, index }: TreeEvent): void {
+    this.#repeated.forgetBefore(node.path, index);
+  }
+
   async #persist(attempt: Attempt): Promise<TreeEvent> {
     for (let tried = 0; tried < TREE_WRITE_ATTEMPTS; tried++) {
       const event =

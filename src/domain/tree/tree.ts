@@ -62,6 +62,7 @@ export class Tree implements TreeStore {
     const watcher = await TreeWatcher.start({
       engine,
       own,
+      onRead: (event) => writer.noteEvent(event),
       onExpiry: (expires) => sweeper.noteExpiry(expires),
       onFailure: (err) => log.warn({ err }, "The tree's watch on the store broke; it goes on when it can"),
       onGap: () => {
