@@ -86,6 +86,11 @@ describe("a tree whose files v2 and v3 write in turns", () => {
     return tree.write({ kind: "set", path, content, expiry: { kind: "never" }, refresh: false });
   }
 
+  function update(path: TreePath): Promise<TreeEvent> {
+    const content = { kind: "file", value: utf8("v2 again") } as const;
+    return tree.write({ kind: "update", path, content, expiry: { kind: "never" }, refresh: false });
+  }
+
   async function next(write: () => Promise<unknown>): Promise<TreeEvent> {
     const watch = await tree.watch({ path: PATH, recursive: false });
     try {
@@ -113,6 +118,7 @@ describe("a tree whose files v2 and v3 write in turns", () => {
     await put(PATH);
     await next(() => put(PATH));
     const { index } = await set(PATH);
+    await update(PATH);
     for (let again = 0; again < 3; again++) {
       expect(await next(() => put(PATH))).toMatchObject({ action: "set", node: { createdIndex: index } });
     }

@@ -11,7 +11,7 @@ import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { KeyValue, Operation } from "../../engine/model.ts";
 import type { TreeEvent, TreeNode } from "./model.ts";
 import { Tree } from "./tree.ts";
-import { directoryKey } from "./tree-layout.ts";
+import { directoryKey, fileRecordKey } from "./tree-layout.ts";
 import { parsePath, ROOT } from "./tree-path.ts";
 
 const LEASE = 7n;
@@ -86,6 +86,11 @@ function set(path: string, value: Bytes | string = "v2"): Promise<TreeEvent> {
   return tree.write({ kind: "set", path: parsePath(path), content, expiry: { kind: "never" }, refresh: false });
 }
 
+function update(path: string): Promise<TreeEvent> {
+  const content = { kind: "file", value: utf8("v2 again") } as const;
+  return tree.write({ kind: "update", path: parsePath(path), content, expiry: { kind: "never" }, refresh: false });
+}
+
 function makeDirectory(path: string): Promise<TreeEvent> {
   const content = { kind: "directory" } as const;
   return tree.write({ kind: "create", path: parsePath(path), content, expiry: { kind: "never" } });
@@ -97,6 +102,14 @@ function remove(path: string, options: { readonly recursive: boolean } = { recur
 
 async function node(path: string): Promise<TreeNode> {
   return (await tree.get(parsePath(path), { recursive: false, sorted: true })).node;
+}
+
+function indicesOf({ createdIndex, modifiedIndex }: TreeNode): readonly number[] {
+  return [createdIndex, modifiedIndex];
+}
+
+async function indices(path: string): Promise<readonly number[]> {
+  return indicesOf(await node(path));
 }
 
 type Shown = string | { readonly [path: string]: readonly Shown[] };
@@ -145,6 +158,58 @@ describe.each([memory, lmdb()])("one keyspace, on $name", (keyspace) => {
     await put("/by-v3");
     await remove("/by-v3");
     expect(await keyAt("/by-v3")).toBeUndefined();
+  });
+
+  it("a v3 put over a file makes it anew from the set on that replaced it, until an update keeps when it was made", async () => {
+    const { index: made } = await set("/f");
+    await put("/f");
+    expect(await node("/f")).toMatchObject({ createdIndex: made });
+    const { index: replaced, prevNode } = await set("/f");
+    expect(prevNode).toMatchObject({ createdIndex: made, modifiedIndex: made + 1 });
+    expect(await node("/f")).toMatchObject({ createdIndex: replaced });
+    const again = await put("/f");
+    expect(await node("/f")).toMatchObject({ createdIndex: again, modifiedIndex: again });
+    const { node: kept } = await update("/f");
+    expect(kept).toMatchObject({ createdIndex: again, modifiedIndex: again + 1 });
+    const last = await put("/f");
+    expect(await node("/f")).toMatchObject({ createdIndex: again, modifiedIndex: last });
+    await drop("/f");
+    const anew = await put("/f");
+    await put("/f");
+    expect(await node("/f")).toMatchObject({ createdIndex: anew });
+  });
+
+  it("a set over a set writes no side record, and one over an update says again that it makes the file anew", async () => {
+    const record = () => keyAt(fileRecordKey(parsePath("/f")));
+    await set("/f");
+    expect(await record()).toBeUndefined();
+    const { index } = await set("/f");
+    expect(await record()).toMatchObject({ modRevision: index });
+    await set("/f");
+    await put("/f");
+    const { node: newest } = await set("/f");
+    expect(await record()).toMatchObject({ modRevision: index });
+    expect(await indices("/f")).toEqual(indicesOf(newest));
+    const { node: updated } = await update("/f");
+    expect(updated).toMatchObject({ createdIndex: newest.createdIndex });
+    expect(await indices("/f")).toEqual(indicesOf(updated));
+    expect((await update("/f")).node).toMatchObject({ createdIndex: newest.createdIndex });
+    expect(await record()).toMatchObject({ modRevision: updated.modifiedIndex });
+    const { node: replaced } = await set("/f");
+    expect(await indices("/f")).toEqual(indicesOf(replaced));
+    expect(replaced.createdIndex).toBe(replaced.modifiedIndex);
+  });
+
+  it("a file that an earlier Muster replaced was made by the write of its side record", async () => {
+    const record = { kind: "put", request: { key: fileRecordKey(parsePath("/f")), value: utf8("{}") } } as const;
+    await put("/f");
+    const index = await commit(putOf("/f"), record);
+    const newest = await put("/f");
+    expect(await node("/f")).toMatchObject({ createdIndex: index, modifiedIndex: newest });
+    expect((await update("/f")).node).toMatchObject({ createdIndex: index });
+    const { node: replaced, prevNode } = await set("/f");
+    expect(prevNode).toMatchObject({ createdIndex: index });
+    expect(await indices("/f")).toEqual(indicesOf(replaced));
   });
 
   it("directories that only v3's keys imply are listed, without indices, for as long as there are such keys", async () => {

@@ -34,6 +34,7 @@ export function operationsOf(plan: Plan, located: Located, now: number): readonl
 export function fileAfter({ path, before, after }: Plan, revision: Revision): FoundFile | undefined {
   if (after.kind !== "file") return undefined;
   const old = before?.kind === "file" ? before : undefined;
+  const record = recordOf(before, after);
   return {
     kind: "file",
     path,
@@ -42,7 +43,8 @@ export function fileAfter({ path, before, after }: Plan, revision: Revision): Fo
     createdIndex: after.createdIndex ?? revision,
     modifiedIndex: revision,
     expires: after.expires,
-    hasRecord: recordOf(before, after) !== undefined || old?.hasRecord === true,
+    hasRecord: record !== undefined || old?.hasRecord === true,
+    anew: record === undefined ? old?.anew === true : record.anew === true,
   };
 }
 
@@ -124,13 +126,17 @@ function writeFile(
   return record === undefined ? [file] : [file, put(fileRecordKey(path), writeRecord(record))];
 }
 
-/** The side record that the file needs, if any: most need none, because the key's own revisions say it all. */
+/**
+ * The side record that is to be written, if any: mostly none, because the key's own revisions, and the record that there
+ * is, say it all.
+ */
 function recordOf(before: Existing | undefined, after: Extract<After, { kind: "file" }>): FileRecord | undefined {
-  const replaced = before !== undefined && after.createdIndex === undefined;
-  if (after.expires === undefined) return replaced ? {} : undefined;
-  return after.createdIndex === undefined
-    ? { expires: after.expires }
-    : { created: after.createdIndex, expires: after.expires };
+  const { createdIndex: created, expires } = after;
+  const isAnew = before?.kind === "file" && before.anew;
+  const facts = created !== undefined ? { created } : before === undefined ? {} : { anew: true };
+  if (expires !== undefined) return { ...facts, expires };
+  const isSaid = before === undefined || (created === undefined ? isAnew : !isAnew);
+  return isSaid ? undefined : facts;
 }
 
 function removeFile(before: Extract<Existing, { kind: "file" }>): readonly Operation[] {

@@ -6,8 +6,13 @@ import type { KeyValue, Revision } from "../../engine/model.ts";
 import type { Action } from "./model.ts";
 
 const fileRecord = z.object({
-  /** The createdIndex; absent: the record's own mod revision. */
+  /** The createdIndex; absent: the record's own mod revision, or the file's (`anew`). */
   created: z.number().optional(),
+  /**
+   * Every put of the key makes the file anew: its createdIndex is the key's own mod revision. So a set need not write the
+   * record again; a write that keeps the createdIndex puts a record that says which.
+   */
+  anew: z.boolean().optional(),
   /** When the file goes, in ms since 1970; counts only while no later write has touched the file. */
   expires: z.number().optional(),
 });
@@ -66,6 +71,8 @@ export interface FileFacts {
   readonly createdIndex: Revision;
   /** When it goes, in ms since 1970. */
   readonly expires: number | undefined;
+  /** Whether the next put of the key makes it anew, as its side record stands. */
+  readonly anew: boolean;
 }
 
 /**
@@ -75,12 +82,13 @@ export interface FileFacts {
  */
 export function readFileFacts(kv: KeyValue, record: KeyValue | undefined): FileFacts {
   if (record === undefined || record.modRevision < kv.createRevision) {
-    return { createdIndex: kv.createRevision, expires: undefined };
+    return { createdIndex: kv.createRevision, expires: undefined, anew: false };
   }
-  const { created, expires } = readJson(fileRecord, record);
+  const { created, anew = false, expires } = readJson(fileRecord, record);
   return {
-    createdIndex: created ?? record.modRevision,
+    createdIndex: created ?? (anew ? kv : record).modRevision,
     expires: record.modRevision === kv.modRevision ? expires : undefined,
+    anew: anew && created === undefined,
   };
 }
 

@@ -86,12 +86,12 @@ describe("Tree.watch", () => {
     }
     expect(events[2]).toMatchObject({
       action: "set",
-      node: { createdIndex: index, modifiedIndex: index + 1, value: Uint8Array.from(utf8("3")) },
+      node: { createdIndex: index + 1, modifiedIndex: index + 1, value: Uint8Array.from(utf8("3")) },
       prevNode: { createdIndex: index, modifiedIndex: index, value: Uint8Array.from(utf8("2")) },
     });
     expect(events[3]).toMatchObject({
       action: "delete",
-      node: { kind: "file", createdIndex: index, modifiedIndex: index + 2 },
+      node: { kind: "file", createdIndex: index + 1, modifiedIndex: index + 2 },
       prevNode: { value: Uint8Array.from(utf8("3")), modifiedIndex: index + 1 },
     });
   });
