@@ -48,7 +48,7 @@ export class RepeatedWrites {
   }
 
   /** Tries a write; undefined where too little is known, or what is known does not hold: then nothing was written. */
-  async try(command: WriteCommand): Promise<TreeEvent | undefined> {
+  try(command: WriteCommand): Promise<TreeEvent | undefined> | undefined {
     if (!isValueWrite(command)) return undefined;
     const file = this.#files.get(command.path);
     const ancestors = file === undefined ? undefined : this.#options.directories.above(command.path);

@@ -22,12 +22,13 @@ export function comparesOf(plan: Plan, located: Located): readonly Compare[] {
 
 /** Everything that the plan writes, its expiry index and its action included. `now`: the writer's clock, in ms. */
 export function operationsOf(plan: Plan, located: Located, now: number): readonly Operation[] {
-  return [
-    put(ACTION_KEY, writeRecord(actionOf(plan, now))),
-    ...(makesDirectories(plan) ? missingParents(located).map((path) => put(directoryKey(path), writeRecord({}))) : []),
-    ...targetOperations(plan),
-    ...expiryOperations(plan),
-  ];
+  const operations = [put(ACTION_KEY, writeRecord(actionOf(plan, now)))];
+  if (makesDirectories(plan)) {
+    for (const path of missingParents(located)) operations.push(put(directoryKey(path), writeRecord({})));
+  }
+  operations.push(...targetOperations(plan));
+  addExpiryOperations(plan, operations);
+  return operations;
 }
 
 /** The file that a plan leaves at a revision, its value unread; undefined where it leaves none. */
@@ -155,40 +156,34 @@ function removeAll(path: TreePath): readonly Operation[] {
   ];
 }
 
-function expiryOperations({ path, before, after }: Plan): readonly Operation[] {
+function addExpiryOperations({ path, before, after }: Plan, operations: Operation[]): void {
   const old = before?.expires;
   const next = after.kind === "gone" ? undefined : after.expires;
-  return [
-    ...(old !== undefined && old !== next ? [remove({ key: expiryKey(old, path) })] : []),
-    ...(next === undefined ? [] : [put(expiryKey(next, path), NO_BYTES)]),
-  ];
+  if (old !== undefined && old !== next) operations.push(remove({ key: expiryKey(old, path) }));
+  if (next !== undefined) operations.push(put(expiryKey(next, path), NO_BYTES));
 }
 
+/** What is undefined here is left out of the record. */
 function actionOf({ action, path, before, after, refresh }: Plan, now: number): ActionRecord {
   return {
     action,
     path,
     at: now,
-    ...(refresh ? { refresh } : {}),
+    refresh: refresh ? true : undefined,
     node: factsAfter(before, after),
-    ...(before === undefined ? {} : { prev: factsBefore(before) }),
+    prev: before === undefined ? undefined : factsBefore(before),
   };
 }
 
 function factsAfter(before: Existing | undefined, after: After): NodeFacts {
   if (after.kind === "gone") return { directory: before?.kind === "directory", created: before?.createdIndex ?? 0 };
-  return {
-    directory: after.kind === "directory",
-    ...(after.createdIndex === undefined ? {} : { created: after.createdIndex }),
-    ...(after.expires === undefined ? {} : { expires: after.expires }),
-  };
+  return { directory: after.kind === "directory", created: after.createdIndex, expires: after.expires };
 }
 
 function factsBefore(before: Existing): NodeFacts {
-  const expires = before.expires === undefined ? {} : { expires: before.expires };
-  const { createdIndex: created } = before;
-  if (before.kind === "directory") return { directory: true, created, modified: created, ...expires };
-  return { directory: false, created, modified: before.modifiedIndex, ...expires };
+  const { createdIndex: created, expires } = before;
+  const isDirectory = before.kind === "directory";
+  return { directory: isDirectory, created, modified: isDirectory ? created : before.modifiedIndex, expires };
 }
 
 /** Holds while nothing was written to a key since it was read. */

@@ -64,14 +64,13 @@ export function planWrite(command: PlannedCommand, located: Located): Plan {
 
 /** The event that a plan makes at a revision. */
 export function eventOf(plan: Plan, revision: Revision): TreeEvent {
+  const { action, before, refresh } = plan;
   const node = nodeAfter(plan, revision);
-  return {
-    action: plan.action,
-    node,
-    index: revision,
-    ...(plan.before === undefined ? {} : { prevNode: nodeOf(plan.before) }),
-    ...(plan.refresh ? { refresh: true } : {}),
-  };
+  const event: TreeEvent =
+    before === undefined
+      ? { action, node, index: revision }
+      : { action, node, index: revision, prevNode: nodeOf(before) };
+  return refresh ? { ...event, refresh } : event;
 }
 
 function nodeAfter({ path, before, after }: Plan, revision: Revision): TreeNode {
@@ -81,13 +80,11 @@ function nodeAfter({ path, before, after }: Plan, revision: Revision): TreeNode 
       ? { kind: "directory", ...indices }
       : { kind: "file", ...indices, value: NO_BYTES };
   }
-  const facts = {
-    path,
-    createdIndex: after.createdIndex ?? revision,
-    modifiedIndex: revision,
-    ...(after.expires === undefined ? {} : { expires: after.expires }),
-  };
-  return after.kind === "file" ? { kind: "file", value: after.value, ...facts } : { kind: "directory", ...facts };
+  const { createdIndex = revision, expires } = after;
+  const indices = { path, createdIndex, modifiedIndex: revision };
+  const node: TreeNode =
+    after.kind === "file" ? { kind: "file", value: after.value, ...indices } : { kind: "directory", ...indices };
+  return expires === undefined ? node : { ...node, expires };
 }
 
 type Command<K extends PlannedCommand["kind"]> = Extract<PlannedCommand, { kind: K }>;

@@ -174,12 +174,12 @@ export async function isEmpty(engine: Engine, path: TreePath, revision: Revision
 
 /** A node as it was found. */
 export function nodeOf(target: Exclude<Found, { kind: "missing" }>): TreeNode {
-  const { path, createdIndex } = target;
-  const expires = target.expires === undefined ? {} : { expires: target.expires };
-  if (target.kind === "directory") {
-    return { kind: "directory", path, createdIndex, modifiedIndex: createdIndex, ...expires };
-  }
-  return { kind: "file", path, value: target.value, createdIndex, modifiedIndex: target.modifiedIndex, ...expires };
+  const { path, createdIndex, expires } = target;
+  const node: TreeNode =
+    target.kind === "directory"
+      ? { kind: "directory", path, createdIndex, modifiedIndex: createdIndex }
+      : { kind: "file", path, value: target.value, createdIndex, modifiedIndex: target.modifiedIndex };
+  return expires === undefined ? node : { ...node, expires };
 }
 
 /** Holds while a key does not exist. */

@@ -74,7 +74,7 @@ export class TreeWriter {
     refuseTooLong(command);
     refuseUncertainTime(command, this.#options.clock);
     const attempt: Attempt = { command, rider, foresight, lastGuess: 0, guesses: 0 };
-    const foreseen = await this.#tryForeseen(attempt);
+    const foreseen = foresight === undefined ? undefined : await this.#tryForeseen(attempt);
     if (foreseen !== undefined) return foreseen;
     const key = rivalry(command, rider !== undefined);
     if (!this.#queue.isBusy(key)) {
@@ -108,7 +108,7 @@ export class TreeWriter {
   }
 
   /** A rider may rely on what the write found. */
-  async #tryRepeated({ command, rider }: Attempt): Promise<TreeEvent | undefined> {
+  #tryRepeated({ command, rider }: Attempt): Promise<TreeEvent | undefined> | undefined {
     return rider === undefined ? this.#repeated.try(command) : undefined;
   }
 
