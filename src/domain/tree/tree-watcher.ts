@@ -166,7 +166,10 @@ export class TreeWatcher {
       if (expires !== undefined) this.#options.onExpiry(expires);
       if (isUntold(event)) this.#hub.noteUntold(change.revision);
     }
-    for (const { event } of events ?? []) this.#options.onRead?.(event);
+    for (const { event } of events ?? []) {
+      if (loop.isDue()) await loop.pause();
+      this.#options.onRead?.(event);
+    }
     if (events === undefined) this.#tellGap(change.revision + 1);
     // Last: what the history has, the sweeper knows.
     else await this.#hub.publish(change.revision, events);
