@@ -172,7 +172,7 @@ export class Draft implements View {
   }
 
   hasLease(id: LeaseId): boolean {
-    return id > NO_LEASE && id <= LARGEST_LEASE_ID && this.tables.leases.getBinary(leaseKey(id)) !== undefined;
+    return id > NO_LEASE && id <= LARGEST_LEASE_ID && this.tables.leases.doesExist(leaseKey(id));
   }
 
   removeLease(id: LeaseId): void {

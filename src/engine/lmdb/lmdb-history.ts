@@ -96,7 +96,7 @@ function beforehand(tables: Tables, { key, previous }: Change, main: Revision): 
 
 /** A value stands in one place: with the key while it is the newest, else with the change that replaced it. */
 function putVersion(tables: Tables, change: Change, main: Revision): KeyValue {
-  const live = tables.keys.getBinary(change.key);
+  const live = tables.keys.get(change.key);
   const record = live !== undefined && modRevisionOf(live) === main ? live : readPutIn(tables, change.key, main);
   return decodeVersion(change.key, record);
 }
@@ -117,7 +117,7 @@ function readReplacedAtOnce(tables: Tables, key: Buffer, main: Revision): Buffer
     reverse: true,
     limit: 1,
   })) {
-    const record = mod === main ? tables.revs.getBinary(changeKey(endMain, endSub)) : undefined;
+    const record = mod === main ? tables.revs.get(changeKey(endMain, endSub)) : undefined;
     return record === undefined ? undefined : decodeChange(record).previous;
   }
   return undefined;

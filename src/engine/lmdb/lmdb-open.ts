@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { type Database, open, type RootDatabase } from "lmdb";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { LMDB_LEAST_MAP_BYTES, LMDB_MAP_BYTES } from "../../base/limits.ts";
+import { BYTE_ENTRIES, BYTE_KEYS } from "./lmdb-bytes.ts";
 import { hasFreeList, MissingFreeList } from "./lmdb-free-list.ts";
 
 /** The tables of lmdb-schema.ts. What they are asked outside a write callback is always committed and synced. */
@@ -144,10 +145,10 @@ function openMapped(path: string, mapSize: number): RootDatabase<Buffer, Buffer>
 /** `create` is lmdb's too, but missing in its types; and without a table it answers undefined, which they do not say. */
 function openTables(root: RootDatabase<Buffer, Buffer>, create: boolean): Tables {
   const table = (name: string, dupSort: boolean) => {
-    const settings = { ...BINARY, name, dupSort, create };
+    const settings = { ...BYTE_ENTRIES, name, dupSort, create };
     return found(name, root.openDB<Buffer, Buffer>(settings));
   };
-  const past = { name: "past", keyEncoding: "binary", encoding: "ordered-binary", dupSort: true, create } as const;
+  const past = { ...BYTE_KEYS, name: "past", encoding: "ordered-binary", dupSort: true, create } as const;
   return {
     keys: table("keys", false),
     revs: table("revs", false),

@@ -36,7 +36,7 @@ export interface Bounds {
 export type Moment = Revision | "newest";
 
 export function readState(tables: Tables): State {
-  const record = tables.meta.getBinary(STATE_KEY);
+  const record = tables.meta.get(STATE_KEY);
   if (record === undefined) {
     throw new MusterError("internal", "Report this defect: the store has no state record");
   }
@@ -70,7 +70,7 @@ function isKey(key: Bytes): boolean {
 }
 
 function readRecord(tables: Tables, key: Buffer, moment: Moment): Buffer | undefined {
-  const live = tables.keys.getBinary(key);
+  const live = tables.keys.get(key);
   if (moment === "newest" || (live !== undefined && modRevisionOf(live) <= moment)) {
     return live;
   }
@@ -91,7 +91,7 @@ export function readPast(tables: Tables, key: Buffer, revision: Revision): Buffe
 }
 
 function replacedBy(tables: Tables, main: Revision, sub: number): Buffer {
-  const record = tables.revs.getBinary(changeKey(main, sub));
+  const record = tables.revs.get(changeKey(main, sub));
   const previous = record === undefined ? undefined : decodeChange(record).previous;
   if (previous === undefined) {
     throw new MusterError(
