@@ -9,7 +9,7 @@ import { WatchHub } from "../watch-hub.ts";
 import { LmdbCompactor } from "./lmdb-compactor.ts";
 import type { Draft } from "./lmdb-draft.ts";
 import { EMPTY_STATE, encodeState, STATE_KEY } from "./lmdb-schema.ts";
-import { readKey } from "./lmdb-snapshot.ts";
+import { readKey, readVersion } from "./lmdb-snapshot.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import { LmdbWriter } from "./lmdb-writer.ts";
 
@@ -33,7 +33,7 @@ beforeEach(async () => {
   compactor = new LmdbCompactor(writer, silentLog);
   for (let revision = 2; revision <= 10; revision++) {
     await writer.submit((draft) => {
-      draft.put({ key: K, value: Buffer.from(`${revision}`), lease: 0n }, readKey(draft.tables, K, "newest"));
+      draft.put({ key: K, value: Buffer.from(`${revision}`), lease: 0n }, readVersion(draft.tables, K, "newest"));
       draft.finish();
     });
   }
@@ -95,7 +95,7 @@ describe("LmdbCompactor", () => {
   it("start: frees a bounded number of bytes at a time", async () => {
     for (let revision = 11; revision <= 20; revision++) {
       await writer.submit((draft) => {
-        const old = readKey(draft.tables, K, "newest");
+        const old = readVersion(draft.tables, K, "newest");
         draft.put({ key: K, value: Buffer.alloc(COMPACTION_STEP_BYTES / 2), lease: 0n }, old);
         draft.finish();
       });
@@ -115,7 +115,7 @@ describe("LmdbCompactor", () => {
     const keys = Array.from({ length: 5 * COMPACTION_STEP_CHANGES }, (_, number) => Buffer.from(`${number}`));
     const overwrite = (draft: Draft) => {
       for (const key of keys) {
-        draft.put({ key, value: K, lease: 0n }, readKey(draft.tables, key, "newest"));
+        draft.put({ key, value: K, lease: 0n }, readVersion(draft.tables, key, "newest"));
       }
       draft.setCompactRevision(draft.finish());
     };

@@ -4,12 +4,14 @@
  */
 import type { Bytes } from "../../base/bytes.ts";
 import { NO_BYTES } from "../../base/bytes.ts";
+import { MusterError } from "../../base/errors.ts";
 import { WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
 import { type Event, type KeyValue, type LeaseId, NO_LEASE, type Revision } from "../model.ts";
 import type { Slice } from "../slice.ts";
 import type { Published, Touched, WatchHub } from "../watch-hub.ts";
 import type { Tables } from "./lmdb-open.ts";
 import {
+  type Change,
   changeKey,
   decodeVersion,
   encodeChange,
@@ -17,11 +19,14 @@ import {
   encodeState,
   encodeVersion,
   LARGEST_LEASE_ID,
+  leaseIn,
   leaseKey,
+  modRevisionOf,
+  numberIn,
   STATE_KEY,
   type State,
 } from "./lmdb-schema.ts";
-import { readKey } from "./lmdb-snapshot.ts";
+import { readVersion } from "./lmdb-snapshot.ts";
 import type { View } from "./lmdb-view.ts";
 
 /** What a key is to become. */
@@ -110,39 +115,32 @@ export class Draft implements View {
     return this.#writes;
   }
 
-  /** Puts a key into the revision under way; `old` is what it was, if it existed. */
-  put(next: NewVersion, old: KeyValue | undefined): void {
-    const main = this.#revision + 1;
-    const { key } = next;
-    const version = {
-      createRevision: old?.createRevision ?? main,
-      modRevision: main,
-      version: (old?.version ?? 0) + 1,
-      lease: next.lease,
-      value: next.value,
-    };
-    const record = encodeVersion(version);
-    this.#log({ kind: "put", key, ...version }, old);
+  /** Puts a key into the revision under way; `old` is its version record until now, if it existed. */
+  put({ key, value, lease }: NewVersion, old: Buffer | undefined): void {
+    const modRevision = this.#revision + 1;
+    const createRevision = old === undefined ? modRevision : numberIn(old, "createRevision");
+    const version = old === undefined ? 1 : numberIn(old, "version") + 1;
+    const record = encodeVersion({ value, createRevision, modRevision, version, lease });
+    this.#log({ kind: "put", key, createRevision, version, lease, previous: old });
     this.write(this.tables.keys, key, record);
-    this.#moveLease(key, old?.lease ?? NO_LEASE, next.lease);
+    this.#moveLease(key, old === undefined ? NO_LEASE : leaseIn(old), lease);
     if (this.#touched !== undefined) {
       this.#touched.touch(key);
     } else if (this.#collect) {
-      this.#tell({ kind: "put", kv: decodeVersion(key, record), prevKv: this.#beforehand(old) });
+      this.#tell({ kind: "put", kv: decodeVersion(key, record), prevKv: this.#beforehand(key, old) });
     }
     this.#sub++;
   }
 
-  /** Deletes a key that exists, in the revision under way. */
-  delete(old: KeyValue): void {
-    const key = Buffer.from(old.key);
-    this.#log({ kind: "delete", key, createRevision: 0, version: 0, lease: NO_LEASE }, old);
+  /** Deletes a key that exists, in the revision under way; `old` is its version record. The key is kept, as `put` does. */
+  delete(key: Buffer, old: Buffer): void {
+    this.#log({ kind: "delete", key, createRevision: 0, version: 0, lease: NO_LEASE, previous: old });
     this.remove(this.tables.keys, key);
-    this.#moveLease(key, old.lease, NO_LEASE);
+    this.#moveLease(key, leaseIn(old), NO_LEASE);
     if (this.#touched !== undefined) {
       this.#touched.touch(key);
     } else if (this.#collect) {
-      this.#tell({ kind: "delete", kv: deletedKey(key, this.#revision + 1), prevKv: this.#beforehand(old) });
+      this.#tell({ kind: "delete", kv: deletedKey(key, this.#revision + 1), prevKv: this.#beforehand(key, old) });
     }
     this.#sub++;
   }
@@ -151,11 +149,13 @@ export class Draft implements View {
   finish(): Revision {
     if (this.#sub > 0) {
       this.#revision++;
-      if (this.#collect) {
-        const { touched, events } = { touched: this.#touched, events: this.#events };
-        this.#changes.push({ revision: this.#revision, ...(touched === undefined ? { events } : { touched }) });
-        this.#events = [];
+      if (this.#touched !== undefined) {
+        this.#changes.push({ revision: this.#revision, touched: this.#touched });
         this.#touched = undefined;
+        this.#events = [];
+      } else if (this.#collect) {
+        this.#changes.push({ revision: this.#revision, events: this.#events });
+        this.#events = [];
       }
       this.#sub = 0;
     }
@@ -233,14 +233,15 @@ export class Draft implements View {
   }
 
   /** Notes the change under way, and where what it replaces can be found. */
-  #log(change: Omit<Parameters<typeof encodeChange>[0], "previous">, old: KeyValue | undefined): void {
+  #log(change: Change): void {
     const main = this.#revision + 1;
-    const previous = old === undefined ? undefined : encodeVersion(old);
+    const { key, previous } = change;
     this.#written++;
-    this.write(this.tables.revs, changeKey(main, this.#sub), encodeChange({ ...change, previous }));
-    if (old !== undefined) {
+    this.#writes++;
+    appendTo(this.tables.revs, changeKey(main, this.#sub), encodeChange(change));
+    if (previous !== undefined) {
       this.#writes++;
-      this.tables.past.putSync(change.key, [old.modRevision, main, this.#sub]);
+      this.tables.past.putSync(key, [modRevisionOf(previous), main, this.#sub]);
     }
   }
 
@@ -257,8 +258,10 @@ export class Draft implements View {
   }
 
   /** What watchers are told was there before: before the revision, as etcd, not before the operation. */
-  #beforehand(old: KeyValue | undefined): KeyValue | undefined {
-    return old !== undefined && old.modRevision > this.#revision ? readKey(this.tables, old.key, this.#revision) : old;
+  #beforehand(key: Buffer, old: Buffer | undefined): KeyValue | undefined {
+    const isOwn = old !== undefined && modRevisionOf(old) > this.#revision;
+    const record = isOwn ? readVersion(this.tables, key, this.#revision) : old;
+    return record === undefined ? undefined : decodeVersion(key, record);
   }
 
   #moveLease(key: Buffer, from: LeaseId, to: LeaseId): void {
@@ -271,6 +274,17 @@ export class Draft implements View {
     if (to !== NO_LEASE) {
       this.write(this.tables.leaseKeys, leaseKey(to), key);
     }
+  }
+}
+
+const APPEND = { append: true };
+
+/** Puts what comes behind all that is in the table: then LMDB fills its pages, instead of splitting the last one in halves. */
+function appendTo(table: Tables["revs"], key: Buffer, value: Buffer): void {
+  // Its types do not say that it answers whether it did.
+  const isDone: unknown = table.putSync(key, value, APPEND);
+  if (isDone !== true) {
+    throw new MusterError("internal", "Report this defect: the log holds a change that is yet to come");
   }
 }
 

@@ -1,5 +1,4 @@
 /** Reading history for watches that are behind, in order, a bounded piece at a time: whole revisions, but for very large ones. */
-import { packed } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { READ_SLICE_MS, WATCH_QUEUE_BYTES, WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
 import type { Event, KeyValue, Revision } from "../model.ts";
@@ -40,7 +39,7 @@ export class LmdbHistory implements WatchHistory {
       if (piece.revision > 0 && ((main !== piece.revision && piece.isFull) || slice.isOver(unitsOf(value)))) {
         return { revisions: piece.revisions, next: main, nextSub: sub };
       }
-      const change = decodeChange(piece.revision === main ? packed(value) : value);
+      const change = decodeChange(value);
       const wanted = request.wants(change.key);
       // What replaced the version before the mark may be forgotten, so etcd shows none of what lies before it.
       piece.add(main, wanted ? toEvent(tables, change, { main, prevKv: main > compactRevision }) : undefined);

@@ -1,6 +1,5 @@
 /** Leases on LMDB: their IDs, times to live and keys are durable, how much time is left is not, as in etcd. */
 import { randomBytes } from "node:crypto";
-import { packed } from "../../base/bytes.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import {
   LEASE_CHECK_MS,
@@ -17,8 +16,8 @@ import { type LeaseGrant, type LeaseId, type LeaseStatus, NO_LEASE, type Revisio
 import type { Draft } from "./lmdb-draft.ts";
 import type { Tables } from "./lmdb-open.ts";
 import { leaseNotFound } from "./lmdb-refusals.ts";
-import { decodeCount, decodeLeaseKey, LARGEST_LEASE_ID, leaseKey } from "./lmdb-schema.ts";
-import { readKey, readState } from "./lmdb-snapshot.ts";
+import { decodeCount, decodeLeaseKey, LARGEST_LEASE_ID, leaseIn, leaseKey } from "./lmdb-schema.ts";
+import { readState, readVersion } from "./lmdb-snapshot.ts";
 import { unitsOf } from "./lmdb-view.ts";
 import type { Work } from "./lmdb-work.ts";
 import type { LmdbWriter } from "./lmdb-writer.ts";
@@ -210,13 +209,13 @@ function* end(draft: Draft, id: LeaseId, table: LeaseTable): Work<{ readonly rev
   const chunk = draft.slice.unitsPerLook;
   for (let keys = draft.leasedKeys(id, chunk); keys.length > 0; keys = draft.leasedKeys(id, chunk)) {
     for (const key of keys) {
-      const kv = readKey(draft.tables, key, "newest");
-      if (kv?.lease === id) {
-        draft.delete(kv);
+      const record = readVersion(draft.tables, key, "newest");
+      if (record !== undefined && leaseIn(record) === id) {
+        draft.delete(key, record);
       } else {
         draft.forgetLeasedKey(id, key);
       }
-      if (draft.isOver(unitsOf(kv?.value))) {
+      if (draft.isOver(unitsOf(record))) {
         yield;
       }
     }
@@ -233,7 +232,7 @@ function* allLeasedKeys(draft: Draft, id: LeaseId): Work<readonly Buffer[]> {
     // By its place: lmdb cannot begin such a walk at a value.
     const range = { offset: all.length, limit: LEASE_KEYS_PER_READ };
     for (const key of draft.tables.leaseKeys.getValues(leaseKey(id), range)) {
-      all.push(packed(key));
+      all.push(key);
       read++;
     }
     if (draft.isOver(LEASE_KEYS_PER_READ)) {

@@ -1,5 +1,5 @@
 /** One range request, read in slices, so that a long one lets others run in between. */
-import { compareBytes, NO_BYTES, packed } from "../../base/bytes.ts";
+import { compareBytes, NO_BYTES } from "../../base/bytes.ts";
 import { sortInSlices } from "../../base/sliced-sort.ts";
 import type { KeyValue, RangeRequest, RangeResult, Revision } from "../model.ts";
 import type { Tables } from "./lmdb-open.ts";
@@ -9,8 +9,6 @@ import { ReadView, type TimeUp, unitsOf, type View } from "./lmdb-view.ts";
 
 /** How many keys LMDB counts by itself between two looks at the clock: well below a millisecond. */
 const KEYS_PER_COUNT = 10_000;
-/** So many key-values are kept as they were read. */
-const FEW = 64;
 /** What such a stride is in units of work: a look at the clock. */
 const UNITS_PER_COUNT = 64;
 
@@ -129,8 +127,7 @@ export class RangeRead implements SlicedRead {
   #take(key: Buffer, record: Buffer): void {
     this.#count++;
     if (this.#kvs.length < this.#keep) {
-      const isLong = this.#kvs.length >= FEW;
-      this.#add(isLong ? decodeVersion(packed(key), packed(record)) : decodeVersion(key, record));
+      this.#add(decodeVersion(key, record));
     }
   }
 

@@ -9,8 +9,8 @@ import {
   changeKey,
   decodeChange,
   decodeChangeKey,
-  decodeVersion,
   encodeState,
+  leaseIn,
   leaseKey,
   modRevisionOf,
   STATE_KEY,
@@ -58,7 +58,7 @@ function undo(tables: Tables, place: Buffer, record: Buffer): void {
     tables.keys.putSync(name, old);
     tables.past.removeSync(name, [modRevisionOf(old), main, sub]);
   }
-  const oldLease = old === undefined ? NO_LEASE : decodeVersion(name, old).lease;
+  const oldLease = old === undefined ? NO_LEASE : leaseIn(old);
   if (lease !== oldLease) {
     if (lease !== NO_LEASE) {
       tables.leaseKeys.removeSync(leaseKey(lease), name);

@@ -68,7 +68,7 @@ export function encodeVersion(version: Omit<KeyValue, "key">): Buffer {
   writeNumber(record, version.createRevision, 0);
   writeNumber(record, version.modRevision, 8);
   writeNumber(record, version.version, 16);
-  record.writeBigUInt64BE(version.lease, 24);
+  writeLease(record, version.lease, 24);
   record.set(version.value, VERSION_HEADER_BYTES);
   return record;
 }
@@ -112,7 +112,7 @@ export function encodeChange(change: Change): Buffer {
   record.writeUInt16BE(key.length, 2);
   writeNumber(record, change.createRevision, 4);
   writeNumber(record, change.version, 12);
-  record.writeBigUInt64BE(change.lease, 20);
+  writeLease(record, change.lease, 20);
   record.set(key, CHANGE_HEADER_BYTES);
   if (previous !== undefined) {
     record.set(previous, CHANGE_HEADER_BYTES + key.length);
@@ -185,6 +185,15 @@ export function decodeState(bytes: Buffer): State {
 function writeNumber(target: Buffer, value: number, offset: number): void {
   target.writeUInt32BE(Math.floor(value / TWO_POW_32), offset);
   target.writeUInt32BE(value % TWO_POW_32, offset + 4);
+}
+
+/** Most keys have no lease: that is written without a bigint. */
+function writeLease(target: Buffer, lease: LeaseId, offset: number): void {
+  if (lease === NO_LEASE) {
+    writeNumber(target, 0, offset);
+  } else {
+    target.writeBigUInt64BE(lease, offset);
+  }
 }
 
 function readNumber(source: Buffer, offset: number): number {

@@ -2,7 +2,7 @@
  * Reading keys as they are, or as they were at a past revision. Everything here runs within one turn of the event loop,
  * so that it sees one LMDB snapshot and holds none: a held snapshot would stop LMDB from using its pages again.
  */
-import { type Bytes, compareBytes } from "../../base/bytes.ts";
+import { type Bytes, compareBytes, packed } from "../../base/bytes.ts";
 import { MusterError } from "../../base/errors.ts";
 import { MAX_KEY_BYTES } from "../../base/limits.ts";
 import type { KeyRange, KeyValue, Revision } from "../model.ts";
@@ -48,15 +48,10 @@ export function newestOf(state: State): Moment {
   return state.unfinished === true ? state.revision : "newest";
 }
 
-/** One key as it was at a moment, or undefined where it did not exist. */
+/** One key as it was at a moment, or undefined where it did not exist. The caller may change his key later. */
 export function readKey(tables: Tables, key: Bytes, moment: Moment): KeyValue | undefined {
-  return readOwnKey(tables, Buffer.from(key), moment);
-}
-
-/** As `readKey`; the key-value shares the key's memory. */
-export function readOwnKey(tables: Tables, key: Buffer, moment: Moment): KeyValue | undefined {
-  const record = isKey(key) ? readRecord(tables, key, moment) : undefined;
-  return record === undefined ? undefined : decodeVersion(key, record);
+  const record = readVersion(tables, key, moment);
+  return record === undefined ? undefined : decodeVersion(packed(key), record);
 }
 
 /** The version record of one key at a moment. */

@@ -19,8 +19,8 @@ import { type Choice, choose, chooseAtOnce, chosen, isOneKey, isQuick } from "./
 import type { Draft } from "./lmdb-draft.ts";
 import { RangeRead, readRange } from "./lmdb-range.ts";
 import { checkRevision, leaseNotFound } from "./lmdb-refusals.ts";
-import { decodeVersion } from "./lmdb-schema.ts";
-import { boundsOf, readKey, readOwnKey, walk } from "./lmdb-snapshot.ts";
+import { decodeVersion, leaseIn, valueIn } from "./lmdb-schema.ts";
+import { boundsOf, readVersion, walk } from "./lmdb-snapshot.ts";
 import { unitsOf } from "./lmdb-view.ts";
 import type { Work } from "./lmdb-work.ts";
 
@@ -77,7 +77,7 @@ function checkPut(draft: Draft, put: PutRequest): void {
     throw leaseNotFound(lease);
   }
   const keeps = put.ignoreValue === true || put.ignoreLease === true;
-  if (keeps && readKey(draft.tables, put.key, "newest") === undefined) {
+  if (keeps && readVersion(draft.tables, put.key, "newest") === undefined) {
     const key = Buffer.from(put.key).toString();
     throw new MusterError("keyNotFound", `Put a value and a lease: there is no key "${key}" to keep them from`);
   }
@@ -131,26 +131,27 @@ function* applyLong(
 
 function put(draft: Draft, request: PutRequest): OperationResult {
   // One copy for all that keep it: the caller may change his when the call is done.
-  const key = Buffer.from(request.key);
-  const old = readOwnKey(draft.tables, key, "newest");
+  const key = packed(request.key);
+  const old = readVersion(draft.tables, key, "newest");
   draft.put(
     {
       key,
-      value: request.ignoreValue === true && old !== undefined ? old.value : request.value,
-      lease: request.ignoreLease === true && old !== undefined ? old.lease : (request.lease ?? NO_LEASE),
+      value: request.ignoreValue === true && old !== undefined ? valueIn(old) : request.value,
+      lease: request.ignoreLease === true && old !== undefined ? leaseIn(old) : (request.lease ?? NO_LEASE),
     },
     old,
   );
-  return { kind: "put", prevKv: request.prevKv === true ? old : undefined };
+  return { kind: "put", prevKv: request.prevKv === true && old !== undefined ? decodeVersion(key, old) : undefined };
 }
 
 function deleteOne(draft: Draft, request: DeleteRangeRequest): OperationResult {
-  const old = readKey(draft.tables, request.key, "newest");
+  const key = packed(request.key);
+  const old = readVersion(draft.tables, key, "newest");
   if (old === undefined) {
     return { kind: "deleteRange", deleted: 0, prevKvs: [] };
   }
-  draft.delete(old);
-  return { kind: "deleteRange", deleted: 1, prevKvs: request.prevKv === true ? [old] : [] };
+  draft.delete(key, old);
+  return { kind: "deleteRange", deleted: 1, prevKvs: request.prevKv === true ? [decodeVersion(key, old)] : [] };
 }
 
 function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<OperationResult> {
@@ -158,16 +159,15 @@ function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<Operation
   let deleted = 0;
   for (let after: Buffer | undefined, goesOn = true; goesOn; ) {
     // Collected first: LMDB's cursors do not like what they walk over to change.
-    const { kvs: doomed, units } = firstOf(draft, request, after);
-    for (const kv of doomed) {
-      draft.delete(kv);
+    const { doomed, units } = firstOf(draft, request, after);
+    for (const { key, record } of doomed) {
+      draft.delete(key, record);
       if (request.prevKv === true) {
-        prevKvs.push({ ...kv, key: packed(kv.key), value: packed(kv.value) });
+        prevKvs.push(decodeVersion(key, record));
       }
     }
     deleted += doomed.length;
-    const last = doomed.at(-1)?.key;
-    after = last === undefined ? undefined : Buffer.from(last);
+    after = doomed.at(-1)?.key;
     goesOn = units >= draft.slice.unitsPerLook;
     if (goesOn && draft.isOver(units)) {
       yield;
@@ -177,23 +177,23 @@ function* deleteRange(draft: Draft, request: DeleteRangeRequest): Work<Operation
 }
 
 interface First {
-  readonly kvs: readonly KeyValue[];
+  readonly doomed: readonly { readonly key: Buffer; readonly record: Buffer }[];
   /** The work of reading them; where it is worth a look at the clock, there may be more. */
   readonly units: number;
 }
 
 /** The first keys of a range that come after one. */
 function firstOf(draft: Draft, request: DeleteRangeRequest, after: Buffer | undefined): First {
-  const kvs: KeyValue[] = [];
+  const doomed: { readonly key: Buffer; readonly record: Buffer }[] = [];
   let units = 0;
   for (const { key, record } of walk(draft.tables, boundsOf(request, after), "newest")) {
     if (record !== undefined) {
-      kvs.push(decodeVersion(key, record));
+      doomed.push({ key, record });
     }
     units += unitsOf(record);
     if (units >= draft.slice.unitsPerLook) {
       break;
     }
   }
-  return { kvs, units };
+  return { doomed, units };
 }
