@@ -36,9 +36,11 @@ export function checkWhole(revision: Revision): void {
 
 /** Whether a transaction writes nothing, whichever branch is taken. */
 export function isReadOnly(request: TxnRequest): boolean {
-  return [...request.success, ...request.failure].every(
-    (operation) => operation.kind === "range" || (operation.kind === "txn" && isReadOnly(operation.request)),
-  );
+  return request.success.every(onlyReads) && request.failure.every(onlyReads);
+}
+
+function onlyReads(operation: Operation): boolean {
+  return operation.kind === "range" || (operation.kind === "txn" && isReadOnly(operation.request));
 }
 
 /** Nested levels share what the level above left of the limit, so a request's depth is bounded too. */
@@ -53,7 +55,10 @@ function checkLevel(request: TxnRequest, limit: number): void {
   for (const compare of request.compares) {
     checkKeyRange(compare);
   }
-  for (const operation of [...request.success, ...request.failure]) {
+  for (const operation of request.success) {
+    checkOperation(operation, limit - widest);
+  }
+  for (const operation of request.failure) {
     checkOperation(operation, limit - widest);
   }
 }
@@ -76,7 +81,7 @@ function checkOperation(operation: Operation, nestedLimit: number): void {
 }
 
 function checkPut(put: PutRequest): void {
-  checkKeyRange({ key: put.key });
+  checkKeyRange(put);
   if (put.key.length > MAX_KEY_BYTES) {
     throw new MusterError(
       "keyTooLong",

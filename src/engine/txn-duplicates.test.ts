@@ -68,6 +68,25 @@ describe("checkDuplicates", () => {
     expect(refused).toBeGreaterThan(100);
   });
 
+  it("does so also where there are few writes, or some more, of single keys", () => {
+    const key = fc.nat({ max: 40 }).map((number) => `${number}`);
+    const single = fc.oneof(
+      { weight: 3, arbitrary: key.map(put) },
+      key.map((each) => del(each)),
+    );
+    let refused = 0;
+    fc.assert(
+      fc.property(fc.array(single, { maxLength: 12 }), (made) => {
+        const plainly = refuses(() => checkTxnPlainly({ compares: [], success: made, failure: [] }));
+        refused += plainly ? 1 : 0;
+        expect(refuses(() => checkDuplicates(made))).toBe(plainly);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(refused).toBeGreaterThan(100);
+    expect(refused).toBeLessThan(1900);
+  });
+
   it("sees the writes of both branches afterwards, whichever is the smaller", () => {
     for (const [success, failure] of [
       [[put("a")], [put("b"), put("c")]],

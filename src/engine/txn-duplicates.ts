@@ -1,10 +1,14 @@
 /** Finds a key that a transaction writes twice, as etcd's checkIntervals (server/etcdserver/api/v3rpc/key.go), in n·log²n. */
+import { type Bytes, equalBytes } from "../base/bytes.ts";
 import { MusterError } from "../base/errors.ts";
 import { keyName, keyOf } from "./key-name.ts";
 import type { KeyRange, Operation, TxnRequest } from "./model.ts";
 
 /** Sorts after the name of every key, as those are latin1. */
 const END_OF_KEYS = "\uffff";
+
+/** So many keys are sooner compared each with each than sorted. */
+const FEW_OPERATIONS = 8;
 
 /** Where a deletion starts and ends, as places in the sorted bounds of all deletions. */
 interface Span {
@@ -31,10 +35,31 @@ type Write = { readonly put: string } | { readonly deleted: Span };
  */
 export function checkDuplicates(operations: readonly Operation[]): void {
   // What most branches are.
-  if (operations.length < 2 && operations[0]?.kind !== "txn") return;
+  if (operations.length <= FEW_OPERATIONS && operations.every(isOfOneKey)) {
+    checkEachWithEach(operations);
+    return;
+  }
   const bounds = new Set<string>();
   const branch = toBranch(operations, bounds);
   new DuplicateSearch([...bounds]).look(branch);
+}
+
+/** Whether it writes a single key, or nothing. */
+function isOfOneKey(operation: Operation): boolean {
+  return operation.kind === "deleteRange" ? operation.request.end === undefined : operation.kind !== "txn";
+}
+
+function checkEachWithEach(operations: readonly Operation[]): void {
+  for (const [place, { kind, request }] of operations.entries()) {
+    if (kind === "put" && operations.some((other, at) => meets(other, request.key, at < place))) {
+      throw duplicate(keyName(request.key));
+    }
+  }
+}
+
+/** Whether an operation writes a key that is put: of two puts only the second is told. */
+function meets({ kind, request }: Operation, key: Bytes, isBefore: boolean): boolean {
+  return (kind === "deleteRange" || (kind === "put" && isBefore)) && equalBytes(request.key, key);
 }
 
 function toBranch(operations: readonly Operation[], bounds: Set<string>): Branch {

@@ -134,10 +134,10 @@ export class WatchHub {
     }
   }
 
-  /** Events of several keys: each watcher may be told of others. */
-  #publishMany({ revision, events: all }: RevisionEvents): void {
+  /** Events of several keys: each watcher may be told of others. Those that are told of all share the message. */
+  #publishMany(change: RevisionEvents): void {
     const perWatcher = new Map<Watcher, Event[]>();
-    for (const event of all) {
+    for (const event of change.events) {
       for (const watcher of this.#index.find(event.kv.key)) {
         const events = perWatcher.get(watcher);
         if (events === undefined) {
@@ -147,8 +147,10 @@ export class WatchHub {
         }
       }
     }
+    const all = new SharedRevision(change);
     for (const [watcher, events] of perWatcher) {
-      watcher.offer(new SharedRevision({ revision, events }));
+      const isAll = events.length === change.events.length;
+      watcher.offer(isAll ? all : new SharedRevision({ revision: change.revision, events }));
     }
   }
 

@@ -48,7 +48,8 @@ export class ShownRevision {
 export class SharedRevision {
   readonly revision: Revision;
   readonly #events: readonly Event[];
-  readonly #made = new Map<number, Queued | undefined>();
+  /** By their filters; null where those leave nothing. */
+  readonly #made: (Queued | null)[] = [];
 
   constructor({ revision, events }: RevisionEvents) {
     this.revision = revision;
@@ -58,14 +59,14 @@ export class SharedRevision {
   for(request: WatchRequest): Queued | undefined {
     const { noPut, noDelete, prevKv } = request;
     const filters = (noPut === true ? 1 : 0) | (noDelete === true ? 2 : 0) | (prevKv === true ? 4 : 0);
-    const made = this.#made.get(filters);
-    if (made !== undefined || this.#made.has(filters)) {
-      return made;
+    const made = this.#made[filters];
+    if (made !== undefined) {
+      return made ?? undefined;
     }
     const shown = new ShownRevision(this.revision);
     shown.add(this.#events, request);
     const queued = shown.toQueue();
-    this.#made.set(filters, queued);
+    this.#made[filters] = queued ?? null;
     return queued;
   }
 }

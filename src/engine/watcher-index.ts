@@ -55,19 +55,32 @@ export class WatcherIndex<T> {
   }
 
   /** The members that watch this key, each once. */
-  *find(key: Bytes): Generator<T> {
-    const text = keyName(key);
-    yield* this.#keys.get(text) ?? [];
-    for (const length of this.#prefixLengths.keys()) {
-      if (length <= text.length) {
-        yield* this.#prefixes.get(text.slice(0, length)) ?? [];
-      }
+  find(key: Bytes): readonly T[] {
+    const found: T[] = [];
+    if (this.#keys.size > 0 || this.#prefixes.size > 0) {
+      this.#findByName(keyName(key), found);
     }
     for (const [member, range] of this.#ranges) {
       if (covers(range, key)) {
-        yield member;
+        found.push(member);
       }
     }
+    return found;
+  }
+
+  #findByName(name: string, found: T[]): void {
+    addAll(found, this.#keys.get(name));
+    for (const length of this.#prefixLengths.keys()) {
+      if (length <= name.length) {
+        addAll(found, this.#prefixes.get(name.slice(0, length)));
+      }
+    }
+  }
+}
+
+function addAll<T>(found: T[], members: Iterable<T> | undefined): void {
+  for (const member of members ?? []) {
+    found.push(member);
   }
 }
 
