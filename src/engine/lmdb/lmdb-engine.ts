@@ -131,29 +131,35 @@ class LmdbEngine implements Engine {
     this.#leases.start();
   }
 
-  async range(request: RangeRequest): Promise<RangeResult> {
-    checkRange(request);
-    const { read, revision } = await this.#read((_tables, state) => {
-      const range = new RangeRead(request);
-      if (range.oldest !== undefined) {
-        checkRevision(range.oldest, state);
-      }
-      return range;
+  range(request: RangeRequest): Promise<RangeResult> {
+    return orRejected(() => {
+      checkRange(request);
+      return this.#read(
+        (_tables, state) => {
+          const range = new RangeRead(request);
+          if (range.oldest !== undefined) {
+            checkRevision(range.oldest, state);
+          }
+          return range;
+        },
+        ({ read, revision }) => read.result(revision),
+      );
     });
-    return read.result(revision);
   }
 
-  async txn(request: TxnRequest): Promise<TxnResult> {
-    checkTxn(request);
-    if (isReadOnly(request)) {
-      const { read } = await this.#read(
-        (tables, state) => new TxnRead({ tables, newest: newestOf(state) }, state, request),
-      );
-      return read.result();
-    }
-    return isShort(request)
-      ? this.#writer.submit((draft) => applyShortTxn(draft, request))
-      : this.#writer.submitSliced((draft) => applyTxn(draft, request));
+  txn(request: TxnRequest): Promise<TxnResult> {
+    return orRejected(() => {
+      checkTxn(request);
+      if (isReadOnly(request)) {
+        return this.#read(
+          (tables, state) => new TxnRead({ tables, newest: newestOf(state) }, state, request),
+          ({ read }) => read.result(),
+        );
+      }
+      return isShort(request)
+        ? this.#writer.submit((draft) => applyShortTxn(draft, request))
+        : this.#writer.submitSliced((draft) => applyTxn(draft, request));
+    });
   }
 
   watch(request: WatchRequest): Watch {
@@ -282,15 +288,26 @@ class LmdbEngine implements Engine {
     return this.#store.lookNow((tables) => readState(tables).revision) ?? this.#hub.revision;
   }
 
-  /** Reads all at once if that is little, else in turns with others. Answers also with the store's revision then. */
-  #read<T extends SlicedRead>(begin: (tables: Tables, state: State) => T): Promise<Begun<T>> {
-    return this.#look(async () => {
-      const begun = await turns.begin(() => this.#begin(begin));
-      if (!begun.done) {
-        await this.#readOn(begun.read, begun.revision);
-      }
-      return begun;
+  /** Reads all at once if that is little, else in turns with others; then answers. */
+  #read<T extends SlicedRead, R>(
+    begin: (tables: Tables, state: State) => T,
+    result: (begun: Begun<T>) => R,
+  ): Promise<R> {
+    return this.#look(() => {
+      const begun = turns.begin(() => this.#begin(begin));
+      return begun instanceof Promise || !begun.done ? this.#readAll(begun, result) : result(begun);
     });
+  }
+
+  async #readAll<T extends SlicedRead, R>(
+    first: Begun<T> | Promise<Begun<T>>,
+    result: (begun: Begun<T>) => R,
+  ): Promise<R> {
+    const begun = await first;
+    if (!begun.done) {
+      await this.#readOn(begun.read, begun.revision);
+    }
+    return result(begun);
   }
 
   /** The first slice: short, as it waits for nobody. */
@@ -320,5 +337,14 @@ class LmdbEngine implements Engine {
   #timeUp(afterMs: number): () => boolean {
     const deadline = this.#monotonic() + afterMs;
     return () => this.#monotonic() >= deadline;
+  }
+}
+
+/** What \`work\` answers; a promise, also where it throws: an async function would make two promises more for each call. */
+function orRejected<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

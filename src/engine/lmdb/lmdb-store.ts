@@ -84,20 +84,14 @@ export class LmdbStore {
    * Looks at the tables, at once if possible. A write that fails may make LMDB refuse all reads until it is opened anew:
    * a look that met that is taken once more when it is. Errors: what `look` threw; `storeUnavailable`, `closed`.
    */
-  async read<T>(look: (tables: Tables) => T | Promise<T>): Promise<T> {
+  read<T>(look: (tables: Tables) => T | Promise<T>): Promise<T> {
     try {
-      return await look(this.tables);
+      const seen = look(this.tables);
+      return seen instanceof Promise
+        ? seen.catch((error: unknown) => this.#readAgain(error, look))
+        : Promise.resolve(seen);
     } catch (error) {
-      if (!isSystemError(error) && !isMusterError(error, "storeUnavailable")) {
-        throw error;
-      }
-    }
-    await this.#writing;
-    await this.ready();
-    try {
-      return await look(this.tables);
-    } catch (error) {
-      throw isSystemError(error) ? storeUnavailable(this.#options.directory, error) : error;
+      return this.#readAgain(error, look);
     }
   }
 
@@ -147,6 +141,20 @@ export class LmdbStore {
     await this.#copying;
     await this.#opened?.root.close();
     this.#opened = undefined;
+  }
+
+  /** After `failure`, which may be one of LMDB itself. */
+  async #readAgain<T>(failure: unknown, look: (tables: Tables) => T | Promise<T>): Promise<T> {
+    if (!isSystemError(failure) && !isMusterError(failure, "storeUnavailable")) {
+      throw failure;
+    }
+    await this.#writing;
+    await this.ready();
+    try {
+      return await look(this.tables);
+    } catch (error) {
+      throw isSystemError(error) ? storeUnavailable(this.#options.directory, error) : error;
+    }
   }
 
   async #write(apply: (tables: Tables) => void): Promise<void> {
