@@ -4,6 +4,7 @@ import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { StatusCounts } from "../base/traffic.ts";
 import { GrpcError } from "./grpc-error.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { type CallOrigin, ServerCall } from "./server-call.ts";
 import type { Method, Service } from "./service.ts";
 import { Status } from "./status.ts";
@@ -28,9 +29,7 @@ export class GrpcServer {
   readonly #methods: ReadonlyMap<string, Method>;
   readonly #services: ReadonlySet<string>;
   /** Calls whose stream is open. */
-  readonly #open = new Set<ServerCall>();
-  /** Those of them that were there at the last sweep. */
-  #slow: ReadonlySet<ServerCall> = new Set();
+  readonly #open = new OpenCalls<ServerCall>();
   #sweep: NodeJS.Timeout | undefined;
   #isStopping = false;
   readonly #logsCalls: boolean;
@@ -91,13 +90,15 @@ export class GrpcServer {
   stop(): void {
     this.#isStopping = true;
     clearInterval(this.#sweep);
-    for (const call of [...this.#open]) call.stop(stopping());
+    for (const call of this.#open.all()) call.stop(stopping());
   }
 
   /** Ends calls that were there at the last sweep, where it is their client that is slow. */
   #endSlow(): void {
-    for (const call of this.#slow) if (this.#open.has(call)) call.endIfSlow();
-    this.#slow = new Set(this.#open);
+    for (const call of this.#open.all()) {
+      if (call.wasSwept) call.endIfSlow();
+      else call.wasSwept = true;
+    }
   }
 
   #logWhenDone(stream: ServerHttp2Stream, call: ServerCall): void {

@@ -7,6 +7,7 @@ import { CallLoad } from "./connection-load.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { framesOf } from "./frame-writer.ts";
 import { GrpcError } from "./grpc-error.ts";
+import type { OpenCall } from "./open-calls.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Method } from "./service.ts";
 import { Status } from "./status.ts";
@@ -40,9 +41,12 @@ const RESPONSE_HEADERS = { ":status": 200, "content-type": GRPC_CONTENT_TYPE };
 const OK_TRAILERS = trailersOf(Status.OK, "");
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
-export class ServerCall implements StreamCall<unknown> {
+export class ServerCall implements StreamCall<unknown>, OpenCall {
   readonly headers: IncomingHttpHeaders;
   requestBytes = 0;
+  place = 0;
+  /** Whether it was there when its server last looked for slow ones. */
+  wasSwept = false;
   readonly #stream: ServerHttp2Stream;
   readonly #method: Method;
   readonly #host: CallHost;
