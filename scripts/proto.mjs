@@ -48,8 +48,16 @@ const SATURATING = `function longToNumber(int64: bigint | string | number): numb
 }`;
 const THROWING = /function longToNumber\(int64[\s\S]*?\n}/;
 
-/** Where a number is in a oneof, ts-proto checks it as if it were a bigint, which does not compile. */
-const UNCONVERTED = /BigInt\.asIntN\(64, (message\.\w+\.value)\) !== \1/g;
+/** Messages are written by our own writer, and bytes that are not there are always the same ones. */
+const LIBRARY = 'import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";';
+const IMPORTS = `import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { MessageWriter as BinaryWriter } from "../base/message-writer.ts";`;
+const IMPORT_NO_BYTES = 'import { NO_BYTES } from "../base/bytes.ts";';
+const NEW_NO_BYTES = /new Uint8Array\(0\)/g;
+
+/** Numbers of 64 bits are written as they are, and it is the writer that refuses what is too large: ts-proto makes bigints. */
+const CHECK = /if \(BigInt\.as(?:Int|Uint)N\(64,[^{]*\{\s*throw [^;]*;\s*\}\s*/g;
+const AS_BIGINT = /int64\(BigInt\((message\.[\w.]+)\)\)/g;
 
 /** What protoc and its plugins say to each other (google/protobuf/compiler/plugin.proto), as much as is needed here. */
 const PLUGIN = protobuf.parse(`
@@ -184,5 +192,14 @@ function adapted(code) {
   const calls = code.includes("longToNumber(");
   if (calls && !THROWING.test(code))
     throw new Error("Look at longToNumber in scripts/proto.mjs: ts-proto writes another one");
-  return code.replace(THROWING, SATURATING).replace(UNCONVERTED, "BigInt.asIntN(64, BigInt($1)) !== BigInt($1)");
+  if (!code.includes(LIBRARY)) throw new Error("Look at LIBRARY in scripts/proto.mjs: ts-proto imports something else");
+  const written = code
+    .replace(THROWING, SATURATING)
+    .replace(LIBRARY, code.search(NEW_NO_BYTES) < 0 ? IMPORTS : `${IMPORTS}\n${IMPORT_NO_BYTES}`)
+    .replace(NEW_NO_BYTES, "NO_BYTES")
+    .replace(CHECK, "")
+    .replace(AS_BIGINT, "int64($1)");
+  if (/asU?[Ii]ntN|BigInt\(message/.test(written))
+    throw new Error("Look at CHECK and AS_BIGINT in scripts/proto.mjs: ts-proto writes something else");
+  return written;
 }

@@ -1,5 +1,5 @@
 /** Messages as they are sent: a byte that says that they are not compressed, their length in 4, and themselves. */
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { MessageWriter } from "../base/message-writer.ts";
 import { EncodedMessage } from "./call.ts";
 import { FRAME_HEADER_BYTES } from "./frame-reader.ts";
 import type { Codec } from "./service.ts";
@@ -10,7 +10,7 @@ const EMPTY_HEADER = new Uint8Array(FRAME_HEADER_BYTES);
 const KEPT_WRITER_BYTES = 256 * 1024;
 
 /** Encoding is done in one go, so that all messages can share a writer and its memory; `finish` gives a copy. */
-let writer = new BinaryWriter();
+let writer = new MessageWriter();
 
 /** The bytes of a response, in the order in which they are sent. */
 export function framesOf(response: unknown, codec: Codec<unknown>): readonly Uint8Array[] {
@@ -25,11 +25,11 @@ function frame(response: unknown, codec: Codec<unknown>): Uint8Array {
     codec.encode(response, shared);
     const bytes = shared.finish();
     writeLength(bytes, bytes.length - FRAME_HEADER_BYTES);
-    if (bytes.length > KEPT_WRITER_BYTES) writer = new BinaryWriter();
+    if (bytes.length > KEPT_WRITER_BYTES) writer = new MessageWriter();
     return bytes;
   } catch (error) {
     // Nobody knows what is in it.
-    writer = new BinaryWriter();
+    writer = new MessageWriter();
     throw error;
   }
 }

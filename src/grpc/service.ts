@@ -1,12 +1,12 @@
 /** Services as the server knows them, made of what is generated from a .proto file and the handlers of its methods. */
-import type { BinaryWriter } from "@bufbuild/protobuf/wire";
+import type { MessageWriter } from "../base/message-writer.ts";
 import type { Call, EncodedMessage, StreamCall } from "./call.ts";
 import type { GrpcError } from "./grpc-error.ts";
 
 /** Turns messages into bytes and back. The objects that are generated for messages are such. */
 export interface Codec<Message> {
   /** Appends the message to `writer`, which is a new one where none is given. */
-  encode(message: Message, writer?: BinaryWriter): BinaryWriter;
+  encode(message: Message, writer?: MessageWriter): MessageWriter;
   /** May keep parts of `bytes`. Throws on what is no such message. */
   decode(bytes: Uint8Array): Message;
 }

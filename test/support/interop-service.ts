@@ -1,8 +1,8 @@
 /** The service that gRPC's interoperability tests ask (grpc/grpc, doc/interop-test-descriptions.md), on our own server. */
 import { fileURLToPath } from "node:url";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import protobuf from "protobufjs";
 import { z } from "zod";
+import { MessageWriter } from "../../src/base/message-writer.ts";
 import type { StreamCall } from "../../src/grpc/call.ts";
 import { GrpcError } from "../../src/grpc/grpc-error.ts";
 import { type Codec, definePartOfService, type Service } from "../../src/grpc/service.ts";
@@ -24,7 +24,7 @@ const outputRequest = z.object({
 function codec<Message>(name: string, schema: z.ZodType<Message>): Codec<Message> {
   const type = types.lookupType(`grpc.testing.${name}`);
   return {
-    encode: (message, writer = new BinaryWriter()) =>
+    encode: (message, writer = new MessageWriter()) =>
       writer.raw(type.encode(z.record(z.string(), z.unknown()).parse(message)).finish()),
     // Fields that did not come are not there.
     decode: (bytes) => schema.parse(type.toObject(type.decode(bytes))),

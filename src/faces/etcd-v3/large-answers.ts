@@ -3,8 +3,8 @@
  * hundred thousand of them at once would hold the event loop for a tenth of a second, and so would a hundred large ones.
  */
 
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { V3_ANSWER_PIECE_BYTES, V3_ANSWER_PIECE_KEYS } from "../../base/limits.ts";
+import { MessageWriter } from "../../base/message-writer.ts";
 import type { KeyValue } from "../../engine/model.ts";
 import { turns } from "../../engine/turns.ts";
 import { EncodedMessage } from "../../grpc/call.ts";
@@ -126,5 +126,5 @@ const LENGTH_DELIMITED = 2;
 function enclosed(field: number, pieces: readonly Uint8Array[]): Uint8Array[] {
   const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   const tag = (field << 3) | LENGTH_DELIMITED;
-  return [new BinaryWriter().uint32(tag).uint32(bytes).finish(), ...pieces];
+  return [new MessageWriter().uint32(tag).uint32(bytes).finish(), ...pieces];
 }
