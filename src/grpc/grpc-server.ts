@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { StatusCounts } from "../base/traffic.ts";
+import { ACCEPTED_ENCODINGS, GZIP } from "./compression.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { type CallOrigin, ServerCall } from "./server-call.ts";
@@ -118,7 +119,7 @@ export class GrpcServer {
       return new GrpcError(Status.INTERNAL, `Received a HEADERS frame with :method ${method} which should be POST`);
     }
     const encoding = headers["grpc-encoding"];
-    if (encoding !== undefined && encoding !== "identity") {
+    if (encoding !== undefined && encoding !== "identity" && encoding !== GZIP) {
       const message = `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
       return new GrpcError(Status.UNIMPLEMENTED, message);
     }
@@ -149,7 +150,7 @@ export function refuseCall(stream: ServerHttp2Stream, error: GrpcError): void {
   const headers: OutgoingHttpHeaders = {
     ":status": 200,
     "content-type": GRPC_CONTENT_TYPE,
-    "grpc-accept-encoding": "identity",
+    "grpc-accept-encoding": ACCEPTED_ENCODINGS,
     ...trailersOf(error.code, error.message),
   };
   stream.respond(headers, WITHOUT_BODY);

@@ -3,16 +3,17 @@ import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type Ser
 import { NO_BYTES } from "../base/bytes.ts";
 import { REQUEST_DEADLINE_MS, UNCOUNTED_CALL_BYTES } from "../base/limits.ts";
 import type { CallPeer, StreamCall } from "./call.ts";
+import { GZIP, unpacked } from "./compression.ts";
 import { CallLoad } from "./connection-load.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { framesOf } from "./frame-writer.ts";
+import { framesOf, packedFrames } from "./frame-writer.ts";
 import { GrpcError } from "./grpc-error.ts";
 import type { OpenCall } from "./open-calls.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Method } from "./service.ts";
 import { Status } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
-import { GRPC_CONTENT_TYPE, trailersOf, WITH_TRAILERS, WITHOUT_BODY } from "./trailers.ts";
+import { acceptsGzip, GRPC_CONTENT_TYPE, trailersOf, WITH_TRAILERS, WITHOUT_BODY } from "./trailers.ts";
 
 /** What all calls of a server share. */
 export interface CallHost {
@@ -38,6 +39,7 @@ export interface ServerCallOptions {
 }
 
 const RESPONSE_HEADERS = { ":status": 200, "content-type": GRPC_CONTENT_TYPE };
+const PACKED_RESPONSE_HEADERS = { ...RESPONSE_HEADERS, "grpc-encoding": GZIP };
 const OK_TRAILERS = trailersOf(Status.OK, "");
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
@@ -55,8 +57,11 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   /** What is kept of its requests and of its answer; undefined as long as that is little. */
   #received: CallLoad | undefined;
   #unsent: CallLoad | undefined;
+  #unpackedBytes = 0;
   /** Only of a method that takes a stream. */
   #requests: RequestQueue | undefined;
+  /** Whether its one answer is compressed; streams are not, whose messages would have to wait for each other. */
+  readonly #packsAnswer: boolean;
   #hasBegun = false;
   #isOver = false;
   /** Why nobody waits any more; undefined while somebody does, and after an answer. */
@@ -72,7 +77,9 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
     this.#method = method;
     this.#host = host;
     this.#origin = origin;
-    this.#frames = new FrameReader({ maxMessageBytes: host.maxMessageBytes });
+    const takesCompressed = headers["grpc-encoding"] === GZIP;
+    this.#frames = new FrameReader({ maxMessageBytes: host.maxMessageBytes, takesCompressed });
+    this.#packsAnswer = takesCompressed && method.kind === "unary" && acceptsGzip(headers);
   }
 
   get path(): string {
@@ -170,6 +177,7 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
         this.#countReceived();
       },
       refuse: undecodable,
+      unpack: (message) => unpacked(message, this.#host.maxMessageBytes),
     });
   }
 
@@ -185,7 +193,7 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   }
 
   #countReceived(): void {
-    const bytes = this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
+    const bytes = this.#unpackedBytes + this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
     if (bytes > UNCOUNTED_CALL_BYTES) this.#received ??= new CallLoad(this.#stream);
     this.#received?.set(bytes);
   }
@@ -206,13 +214,26 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
 
   #take(message: Buffer): void {
     if (this.#requests !== undefined) {
-      this.#requests.push(message);
+      this.#requests.push(message, this.#frames.isCompressed);
     } else if (this.#hasBegun) {
       throw new GrpcError(Status.INTERNAL, `${CARDINALITY}: received multiple request messages`);
+    } else if (this.#frames.isCompressed) {
+      this.#hasBegun = true;
+      this.#unpack(message).catch((error: unknown) => this.fail(error));
     } else {
       this.requestBytes = message.length;
       this.#begin(this.#decode(message));
     }
+  }
+
+  async #unpack(message: Buffer): Promise<void> {
+    const bytes = await unpacked(message, this.#host.maxMessageBytes);
+    if (this.#isOver) return;
+    // A few bytes may have become very many: they count until the call is over.
+    this.#unpackedBytes = bytes.length;
+    this.#countReceived();
+    this.requestBytes = bytes.length;
+    this.#begin(this.#decode(bytes));
   }
 
   #decode(message: Buffer): unknown {
@@ -234,27 +255,38 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   #onAnswer(response: unknown): void {
     if (this.#isOver || this.#stream.destroyed) return;
     try {
-      if (this.#method.kind === "unary") this.#finish(OK_TRAILERS, this.#writeAllButLast(response));
-      else this.#finish(OK_TRAILERS);
+      if (this.#method.kind !== "unary") this.#finish(OK_TRAILERS);
+      else if (this.#packsAnswer) this.#answerPacked(response).catch((error: unknown) => this.fail(error));
+      else this.#finish(OK_TRAILERS, this.#writeAllButLast(this.#framesOf(response)));
     } catch (error) {
       this.fail(error);
     }
   }
 
+  async #answerPacked(response: unknown): Promise<void> {
+    const frames = await packedFrames(this.#framesOf(response));
+    if (this.#isOver || this.#stream.destroyed) return;
+    this.#finish(OK_TRAILERS, this.#writeAllButLast(frames));
+  }
+
   /** Whether there is room for more. */
   #write(response: unknown): boolean {
-    const hasRoom = this.#stream.write(this.#writeAllButLast(response));
+    const hasRoom = this.#stream.write(this.#writeAllButLast(this.#framesOf(response)));
     if (hasRoom) this.#unsent?.set(0);
     return hasRoom;
   }
 
-  /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
-  #writeAllButLast(response: unknown): Uint8Array {
+  #framesOf(response: unknown): readonly Uint8Array[] {
     const frames = framesOf(response, this.#method.responseType);
     this.#countUnsent(frames);
+    return frames;
+  }
+
+  /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
+  #writeAllButLast(frames: readonly Uint8Array[]): Uint8Array {
     const stream = this.#stream;
     if (!stream.headersSent) {
-      stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
+      stream.respond(this.#packsAnswer ? PACKED_RESPONSE_HEADERS : RESPONSE_HEADERS, WITH_TRAILERS);
       stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers ?? OK_TRAILERS));
     }
     for (let at = 0; at < frames.length - 1; at++) stream.write(frames[at]);
