@@ -48,8 +48,15 @@ class ClientKeyspace implements Keyspace {
     return this.#engine.range(clientRange(request));
   }
 
-  async txn(request: TxnRequest): Promise<TxnResult> {
-    return this.#engine.txn(clientTxn(request));
+  /** Without a promise of its own, as nothing is done with the answer. */
+  txn(request: TxnRequest): Promise<TxnResult> {
+    let allowed: TxnRequest;
+    try {
+      allowed = clientTxn(request);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#engine.txn(allowed);
   }
 
   watch(request: WatchRequest): Watch {
