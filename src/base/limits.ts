@@ -304,7 +304,7 @@ export const COMPACTION_STEP_CHANGES = 256;
 export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
 
 /** How many changes a step forgets for each one written since the last step, as long as WRITE_SLICE_MS allow it. */
-export const COMPACTION_FREED_OF_WRITTEN = 2;
+export const COMPACTION_FREED_OF_WRITTEN = 1.25;
 
 /**
  * The largest data file whose pages are all looked at before it is opened; of a larger one only the tables' first ones

@@ -13,7 +13,7 @@ import {
 import type { Log } from "../../base/log.ts";
 import type { Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
-import { changeKey, decodeChange, decodeChangeKey, modRevisionOf } from "./lmdb-schema.ts";
+import { changeKey, decodeChangeKey, decodeReplaced } from "./lmdb-schema.ts";
 import type { LmdbWriter } from "./lmdb-writer.ts";
 
 export class LmdbCompactor {
@@ -96,18 +96,19 @@ export class LmdbCompactor {
   }
 
   /**
-   * Frees the oldest changes; true if there may be more. Of what was written since the last step it frees twice as much,
+   * Frees the oldest changes; true if there may be more. Than what was written since the last step it frees somewhat more,
    * or history would grow for as long as more is written at a time than one batch frees.
    */
   #step(draft: Draft): boolean {
     const before = Math.min(draft.durableCompactRevision, ...this.#pins.keys());
-    const enough = (this.#writer.changes - this.#written) * COMPACTION_FREED_OF_WRITTEN;
+    const enough = Math.ceil((this.#writer.changes - this.#written) * COMPACTION_FREED_OF_WRITTEN);
     this.#written = this.#writer.changes;
     let freed = 0;
     do {
-      const { changes, bytes } = freeOldest(draft, before);
+      const limit = freed === 0 ? COMPACTION_STEP_CHANGES : Math.min(enough - freed, COMPACTION_STEP_CHANGES);
+      const { changes, bytes } = freeOldest(draft, before, limit);
       freed += changes;
-      if (changes < COMPACTION_STEP_CHANGES && bytes < COMPACTION_STEP_BYTES) {
+      if (changes < limit && bytes < COMPACTION_STEP_BYTES) {
         return false;
       }
       // The clock is looked at after each batch: values may be large.
@@ -116,15 +117,19 @@ export class LmdbCompactor {
   }
 }
 
-/** Frees a batch of the oldest changes before a revision; answers how many, and how many bytes they had. */
-function freeOldest(draft: Draft, before: Revision): { readonly changes: number; readonly bytes: number } {
+/** Frees some of the oldest changes before a revision; answers how many, and how many bytes they had. */
+function freeOldest(
+  draft: Draft,
+  before: Revision,
+  limit: number,
+): { readonly changes: number; readonly bytes: number } {
   if (before <= 0) {
     return { changes: 0, bytes: 0 };
   }
   const range = { start: changeKey(0, 0), end: changeKey(before, 0) };
   const oldest: { readonly key: Buffer; readonly value: Buffer }[] = [];
   let bytes = 0;
-  for (const entry of draft.tables.revs.getRange({ ...range, limit: COMPACTION_STEP_CHANGES })) {
+  for (const entry of draft.tables.revs.getRange({ ...range, limit })) {
     oldest.push(entry);
     bytes += entry.value.length;
     if (bytes >= COMPACTION_STEP_BYTES) {
@@ -132,10 +137,10 @@ function freeOldest(draft: Draft, before: Revision): { readonly changes: number;
     }
   }
   for (const { key, value } of oldest) {
-    const { main, sub } = decodeChangeKey(key);
-    const change = decodeChange(value);
-    if (change.previous !== undefined) {
-      draft.forgetPast(change.key, [modRevisionOf(change.previous), main, sub]);
+    const replaced = decodeReplaced(value);
+    if (replaced !== undefined) {
+      const { main, sub } = decodeChangeKey(key);
+      draft.forgetPast(replaced.key, [replaced.modRevision, main, sub]);
     }
     draft.remove(draft.tables.revs, key);
   }

@@ -133,6 +133,13 @@ export function decodeChange(record: Buffer): Change {
   };
 }
 
+/** Which version a record in `revs` replaced, without all else that it holds; undefined: none. The key shares its memory. */
+export function decodeReplaced(record: Buffer): Pick<KeyValue, "key" | "modRevision"> | undefined {
+  const keyEnd = CHANGE_HEADER_BYTES + record.readUInt16BE(2);
+  if (record.length === keyEnd) return undefined;
+  return { key: record.subarray(CHANGE_HEADER_BYTES, keyEnd), modRevision: readNumber(record, keyEnd + 8) };
+}
+
 /** The place of a change in `revs`: revision by revision, in the order of operations within one. */
 export function changeKey(main: Revision, sub: number): Buffer {
   const key = Buffer.allocUnsafe(12);
