@@ -303,7 +303,7 @@ export const COMPACTION_STEP_CHANGES = 256;
 /** Bytes of forgotten changes that are enough at a time, however few they are: LMDB hands out copies. */
 export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
 
-/** How many changes a step forgets for each one written since the last step, as long as WRITE_SLICE_MS allow it. */
+/** How many changes a step forgets for each one written since the last, as long as WRITE_SLICE_MS allow it: more slows writers. */
 export const COMPACTION_FREED_OF_WRITTEN = 1.25;
 
 /**

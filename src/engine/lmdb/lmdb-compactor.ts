@@ -96,8 +96,8 @@ export class LmdbCompactor {
   }
 
   /**
-   * Frees the oldest changes; true if there may be more. Than what was written since the last step it frees somewhat more,
-   * or history would grow for as long as more is written at a time than one batch frees.
+   * Frees the oldest changes; true if there may be more. It frees somewhat more than was written since the last step, or
+   * history would grow for as long as more is written at a time than one batch frees.
    */
   #step(draft: Draft): boolean {
     const before = Math.min(draft.durableCompactRevision, ...this.#pins.keys());

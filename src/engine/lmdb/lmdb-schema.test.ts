@@ -6,6 +6,7 @@ import {
   decodeChangeKey,
   decodeCount,
   decodeLeaseKey,
+  decodeReplaced,
   decodeState,
   decodeVersion,
   encodeChange,
@@ -44,7 +45,11 @@ describe("lmdb-schema: what is encoded is decoded", () => {
     });
     fc.assert(
       fc.property(change, (each) => {
-        expect(decodeChange(encodeChange(each))).toEqual(each);
+        const record = encodeChange(each);
+        expect(decodeChange(record)).toEqual(each);
+        const { key, previous } = each;
+        const replaced = previous === undefined ? undefined : { key, modRevision: modRevisionOf(previous) };
+        expect(decodeReplaced(record)).toEqual(replaced);
       }),
     );
   });

@@ -134,7 +134,7 @@ export function decodeChange(record: Buffer): Change {
 }
 
 /** Which version a record in `revs` replaced, without all else that it holds; undefined: none. The key shares its memory. */
-export function decodeReplaced(record: Buffer): Pick<KeyValue, "key" | "modRevision"> | undefined {
+export function decodeReplaced(record: Buffer): { readonly key: Buffer; readonly modRevision: Revision } | undefined {
   const keyEnd = CHANGE_HEADER_BYTES + record.readUInt16BE(2);
   if (record.length === keyEnd) return undefined;
   return { key: record.subarray(CHANGE_HEADER_BYTES, keyEnd), modRevision: readNumber(record, keyEnd + 8) };
