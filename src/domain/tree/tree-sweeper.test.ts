@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { utf8 } from "../../base/bytes.ts";
+import { text, utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
 import { TREE_HISTORY_EVENTS, TREE_SWEEP_BATCH } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
@@ -126,6 +126,44 @@ describe("TreeSweeper", () => {
     expect((await engine.range({ key: utf8("/"), end: null })).kvs).toEqual([]);
     const left = await engine.range({ key: Buffer.from([0]), end: null, keysOnly: true });
     expect(left.kvs.filter(({ key }) => key[1] === 0x65)).toEqual([]);
+  });
+
+  it("keeps files that v3 has put since, and those that it has put anew, and lets go what v2 has given a time again", async () => {
+    const tree = await openTree();
+    const write = (name: string, created = false) => {
+      const content = { kind: "file", value: utf8("v2") } as const;
+      const expiry = { kind: "at", expires: START + 1_000 } as const;
+      const command = { path: parsePath(name), content, expiry };
+      return tree.write(created ? { kind: "create", ...command } : { kind: "set", ...command, refresh: false });
+    };
+    const change = async (kind: "put" | "deleteRange", name: string) => {
+      const key = utf8(name);
+      const operation = kind === "put" ? { kind, request: { key, value: utf8("v3") } } : { kind, request: { key } };
+      await engine.txn({ compares: [], success: [operation], failure: [] });
+    };
+    for (const name of ["/put", "/anew", "/again", "/updated"]) await write(name, true);
+    await change("put", "/put");
+    await change("deleteRange", "/anew");
+    await change("put", "/anew");
+    await change("put", "/again");
+    const { index } = await write("/again");
+    await write("/updated");
+    now = START + 2_000;
+    expect(await tree.sweep()).toBe(2);
+    expect((await engine.range({ key: utf8("/"), end: null })).kvs.map(({ key }) => text(key))).toEqual([
+      "/anew",
+      "/put",
+    ]);
+    const gone = await events(tree, index + 2, 2);
+    expect(
+      gone.map(({ action, node, prevNode }) => ({ action, path: node.path, created: prevNode?.createdIndex })),
+    ).toEqual([
+      { action: "expire", path: "/again", created: index },
+      { action: "expire", path: "/updated", created: index + 1 },
+    ]);
+    expect(
+      (await engine.range({ key: Buffer.from([0]), end: null })).kvs.filter(({ key }) => key[1] === 0x65),
+    ).toHaveLength(2);
   });
 
   it("forgets the times of very many nodes that went with their directory by few revisions", async () => {
