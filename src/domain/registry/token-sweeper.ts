@@ -10,7 +10,7 @@ import { isMusterError, MusterError } from "../../base/errors.ts";
 import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_INTERVAL_MS, TOKEN_SWEEP_TOLD } from "../../base/limits.ts";
 import { type Log, shortToken } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
-import type { Compare, Operation } from "../../engine/model.ts";
+import type { Compare, KeyValue, Operation } from "../../engine/model.ts";
 import type { Rider } from "../tree/model.ts";
 import type { Tree } from "../tree/tree.ts";
 import { forgetToken } from "./registration.ts";
@@ -55,28 +55,37 @@ export class TokenSweeper {
   async #sweep(): Promise<number> {
     const { engine, clock } = this.#options;
     let gone = 0;
+    const { key: first, end } = lookAtRange(timeOver(clock));
+    let key = first;
+    /** Those of one batch are on their way while the next one is read. */
+    let going: Promise<readonly Token[]> = Promise.resolve([]);
     try {
-      while (!this.#closed) {
-        const { kvs } = await engine.range({
-          ...lookAtRange(timeOver(clock)),
-          limit: TOKEN_SWEEP_BATCH,
-          keysOnly: true,
-          uncounted: true,
-        });
-        const looks = await Promise.allSettled(kvs.map(({ key }) => this.#look(readLookAtKey(key))));
-        const went = looks.flatMap((look) =>
-          look.status === "fulfilled" && look.value !== undefined ? [look.value] : [],
-        );
+      for (;;) {
+        const range = { key, end, limit: TOKEN_SWEEP_BATCH, keysOnly: true, uncounted: true };
+        const entries = this.#closed ? [] : (await engine.range(range)).kvs;
+        const before = going;
+        going = this.#lookAtAll(entries);
+        const went = await before;
         this.#tell(went, gone);
         gone += went.length;
-        const failed = looks.find((look) => look.status === "rejected");
-        if (failed !== undefined) throw failed.reason;
-        if (kvs.length < TOKEN_SWEEP_BATCH) break;
+        const last = entries.at(-1);
+        if (last === undefined) break;
+        // Whatever is left behind it, as somebody wrote to it meanwhile, is for the next sweep.
+        key = Buffer.concat([last.key, Buffer.of(0)]);
       }
     } finally {
+      await going.catch(() => undefined);
       if (gone > TOKEN_SWEEP_TOLD) this.#options.log.info({ tokens: gone }, "tokens expired");
     }
     return gone;
+  }
+
+  /** The tokens that went, when all have been looked at. */
+  async #lookAtAll(entries: readonly KeyValue[]): Promise<readonly Token[]> {
+    const looks = await Promise.allSettled(entries.map(({ key }) => this.#look(readLookAtKey(key))));
+    const failed = looks.find((look) => look.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    return looks.flatMap((look) => (look.status === "fulfilled" && look.value !== undefined ? [look.value] : []));
   }
 
   /** Stops; a sweep under way ends after the batch that it is at. */
@@ -152,9 +161,11 @@ export class TokenSweeper {
     { unchanged, operations }: { readonly unchanged: readonly Compare[]; readonly operations: readonly Operation[] },
   ): Promise<Token | undefined> {
     const { engine, tree } = this.#options;
+    let tries = 0;
     const rider: Rider = async () => {
-      const { succeeded } = await engine.txn({ compares: unchanged, success: [], failure: [] });
-      if (!succeeded) throw new MusterError("contention", "Look at the token again: somebody registered meanwhile");
+      // The token has only just been read.
+      const holds = tries++ === 0 || (await engine.txn({ compares: unchanged, success: [], failure: [] })).succeeded;
+      if (!holds) throw new MusterError("contention", "Look at the token again: somebody registered meanwhile");
       return { compares: unchanged, operations };
     };
     try {
