@@ -4,7 +4,7 @@
  * Each one's record is guarded by its bytes, which are known before the write that puts them is done: so many nodes that
  * register at once share a sync of the disk. (Its revision is not known then, and its version could be another write's.)
  */
-import { type Bytes, utf8 } from "../../base/bytes.ts";
+import { utf8 } from "../../base/bytes.ts";
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { MAX_KNOWN_MEMBERS, MAX_KNOWN_TOKENS } from "../../base/limits.ts";
 import { RecentMap } from "../../base/recent-map.ts";
@@ -13,8 +13,8 @@ import type { Compare, Revision } from "../../engine/model.ts";
 import type { Foreseen, Foresight, TreeEvent } from "../tree/model.ts";
 import { childPath } from "../tree/tree-path.ts";
 import type { Origin } from "./origin.ts";
-import { changeOf, type Lifetime, mustCount, type TokenWrite } from "./registration.ts";
-import { type TokenRecord, tokenRecordKey, writeRecord } from "./registry-layout.ts";
+import { changeOf, type Lifetime, mustCount, type TokenWrite, type WrittenRecord } from "./registration.ts";
+import { type TokenRecord, tokenRecordKey } from "./registry-layout.ts";
 import { type RegistryPath, sizePath, type Token, tokenPath } from "./token.ts";
 import { parseSize, readMemberIds, readTokenHead } from "./token-state.ts";
 
@@ -27,13 +27,10 @@ export interface KnownTokensOptions {
 type Registration = Extract<RegistryPath, { readonly kind: "member" }>;
 
 /** A token as it is believed to stand: with a size, a record, and time left. */
-interface Known {
+interface Known extends WrittenRecord {
   readonly size: number;
   /** Of the size's last change. */
   readonly sizeRevision: Revision;
-  readonly record: TokenRecord;
-  /** The record's bytes. */
-  readonly recordValue: Bytes;
   /** Members that are believed to be there; undefined where they are too many to keep. */
   readonly members: readonly string[] | undefined;
 }
@@ -49,17 +46,11 @@ export class KnownTokens {
   /** Keeps a token that was made at a revision. */
   learnMade(
     token: Token,
-    made: { readonly size: number; readonly record: TokenRecord; readonly revision: Revision },
+    made: { readonly size: number; readonly written: WrittenRecord; readonly revision: Revision },
   ): void {
-    const { size, record, revision } = made;
+    const { size, written, revision } = made;
     if (parseSize(String(size)) === undefined) return;
-    this.#tokens.set(token, {
-      size,
-      sizeRevision: revision,
-      record,
-      recordValue: writeRecord(record),
-      members: [],
-    });
+    this.#tokens.set(token, { size, sizeRevision: revision, ...written, members: [] });
   }
 
   /** Forgets a token that is about to be written in a way that was not foreseen. */

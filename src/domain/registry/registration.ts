@@ -2,7 +2,7 @@
  * What a write below a token does besides itself, in the same revision: it takes its turn among the writes to that
  * token, moves the token's expiry on, marks it complete, and keeps how a member came.
  */
-import { type Bytes, prefixEnd, utf8 } from "../../base/bytes.ts";
+import { type Bytes, NO_BYTES, prefixEnd } from "../../base/bytes.ts";
 import type { KeyRange, Operation } from "../../engine/model.ts";
 import type { TreeEvent, WriteCommand } from "../tree/model.ts";
 import type { Origin } from "./origin.ts";
@@ -35,10 +35,16 @@ export interface TokenWrite {
   readonly lifetime: Lifetime;
 }
 
+/** A token's record, and its bytes. */
+export interface WrittenRecord {
+  readonly record: TokenRecord;
+  readonly recordValue: Bytes;
+}
+
 /** What rides on a write below a token. */
 export interface TokenChange {
-  /** The token's record from then on, and its bytes; undefined where the token goes. */
-  readonly written: { readonly record: TokenRecord; readonly recordValue: Bytes } | undefined;
+  /** The token's record from then on; undefined where the token goes. */
+  readonly written: WrittenRecord | undefined;
   readonly operations: readonly Operation[];
 }
 
@@ -52,9 +58,8 @@ export function changeOf(write: TokenWrite): TokenChange {
   const counted = { ...(before ?? { issued: false }), ...countAfter(write, registered) };
   const member = registered === undefined ? dropMember(write) : keepMember(write, registered);
   const { record, index } = registered === undefined ? { record: counted, index: [] } : renewExpiry(write, counted);
-  const recordValue = writeRecord(record);
-  const keep: Operation = { kind: "put", request: { key: tokenRecordKey(token), value: recordValue } };
-  return { written: { record, recordValue }, operations: [keep, ...index, ...member] };
+  const written = { record, recordValue: writeRecord(record) };
+  return { written, operations: [keepRecord(token, written), ...index, ...member] };
 }
 
 /**
@@ -74,19 +79,16 @@ export function forgetToken(token: Token): readonly Operation[] {
   return [remove({ key: tokenRecordKey(token) }), remove({ key: prefix, end: prefixEnd(prefix) })];
 }
 
-/** The records of a token that /new makes now. */
-export function issueToken(token: Token, lifetime: Lifetime): readonly Operation[] {
-  const record = issuedRecord(lifetime);
-  const { lookAt } = record;
-  const index: readonly Operation[] =
-    lookAt === undefined ? [] : [{ kind: "put", request: { key: lookAtKey(lookAt, token), value: NOTHING } }];
-  return [put(tokenRecordKey(token), record), ...index];
-}
-
-/** The record of a token that /new makes now. */
-export function issuedRecord({ now, tokenTtlMs }: Lifetime): TokenRecord {
+/** What rides on the write by which /new makes a token now. */
+export function issueToken(
+  token: Token,
+  { now, tokenTtlMs }: Lifetime,
+): { readonly written: WrittenRecord } & TokenChange {
   const expires = tokenTtlMs === 0 ? undefined : now + tokenTtlMs;
-  return { issued: true, expires, lookAt: expires, complete: false, members: 0 };
+  const record: TokenRecord = { issued: true, expires, lookAt: expires, complete: false, members: 0 };
+  const written = { record, recordValue: writeRecord(record) };
+  const index = expires === undefined ? [] : [lookAtEntry(expires, token)];
+  return { written, operations: [keepRecord(token, written), ...index] };
 }
 
 /** Whether a command creates an entry, as nodes register: the kind of write whose repetition is no mistake. */
@@ -97,8 +99,6 @@ export function isRegistration(command: WriteCommand): command is CreateFile {
 type CreateFile = Extract<WriteCommand, { readonly kind: "create" }> & {
   readonly content: { readonly kind: "file"; readonly value: Uint8Array };
 };
-
-const NOTHING = utf8("");
 
 function isDeletion(event: TreeEvent): boolean {
   return event.action === "delete" || event.action === "compareAndDelete" || event.action === "expire";
@@ -139,7 +139,7 @@ function keepMember({ state, planned, origin, lifetime }: TokenWrite, id: string
     host: origin.host,
     at: lifetime.now,
   };
-  return [put(memberRecordKey(state.token, id), record)];
+  return [put(memberRecordKey(state.token, id), writeRecord(record))];
 }
 
 function dropMember({ state, target, planned }: TokenWrite): readonly Operation[] {
@@ -155,12 +155,20 @@ function renewExpiry(
   if (lifetime.tokenTtlMs === 0) return { record: { ...record, expires: undefined, lookAt: undefined }, index: [] };
   const expires = lifetime.now + lifetime.tokenTtlMs;
   const lookAt = Math.min(record.lookAt ?? expires, expires);
-  const entry: Operation = { kind: "put", request: { key: lookAtKey(lookAt, state.token), value: NOTHING } };
-  return { record: { ...record, expires, lookAt }, index: lookAt === record.lookAt ? [] : [entry] };
+  const index = lookAt === record.lookAt ? [] : [lookAtEntry(lookAt, state.token)];
+  return { record: { ...record, expires, lookAt }, index };
 }
 
-function put(key: Uint8Array, record: TokenRecord | MemberRecord): Operation {
-  return { kind: "put", request: { key, value: writeRecord(record) } };
+function keepRecord(token: Token, { recordValue }: WrittenRecord): Operation {
+  return put(tokenRecordKey(token), recordValue);
+}
+
+function lookAtEntry(time: number, token: Token): Operation {
+  return put(lookAtKey(time, token), NO_BYTES);
+}
+
+function put(key: Bytes, value: Bytes): Operation {
+  return { kind: "put", request: { key, value } };
 }
 
 function remove(range: KeyRange): Operation {

@@ -30,7 +30,7 @@ import { KnownTokens } from "./known-tokens.ts";
 import { firstNode, watchMembers } from "./member-watch.ts";
 import type { Origin } from "./origin.ts";
 import { refuseWhatNodesNeverWrite } from "./public-scope.ts";
-import { changeOf, isRegistration, issuedRecord, issueToken, type Lifetime, mustCount } from "./registration.ts";
+import { changeOf, isRegistration, issueToken, type Lifetime, mustCount } from "./registration.ts";
 import { Standing } from "./standing.ts";
 import { StartingOver } from "./starting-over.ts";
 import { Telling, takesAllTokens } from "./telling.ts";
@@ -99,7 +99,8 @@ export class Registry {
   async createToken(size: number): Promise<{ readonly token: Token; readonly index: Revision }> {
     const lifetime = this.#lifetime();
     const token = makeToken(lifetime.now, this.#options.randomTokenBytes());
-    const ride = { compares: [], operations: issueToken(token, lifetime) };
+    const { written, operations } = issueToken(token, lifetime);
+    const ride = { compares: [], operations };
     const event = await this.#options.tree.write(
       {
         kind: "create",
@@ -110,7 +111,7 @@ export class Registry {
       () => Promise.resolve(ride),
       { fresh: tokenPath(token), foresee: () => ({ ...ride, settle: () => {} }) },
     );
-    this.#known.learnMade(token, { size, record: issuedRecord(lifetime), revision: event.index });
+    this.#known.learnMade(token, { size, written, revision: event.index });
     if (this.#options.tokenTtlMs > 0) this.#sweeper.wakeBy(this.#options.clock.now() + this.#options.tokenTtlMs);
     this.#options.log.info({ token: shortToken(token), size }, "token made");
     return { token, index: event.index };
