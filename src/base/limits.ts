@@ -296,15 +296,12 @@ export const FIRST_READ_SLICE_MS = 2;
 
 /**
  * Changes that one step of the background compaction forgets at a time; steps ride along with the writes of others. A step
- * does this again until it has kept up with them (see COMPACTION_FREED_OF_WRITTEN).
+ * does this again until it has kept up with them (COMPACTION_FREED_OF_WRITTEN).
  */
 export const COMPACTION_STEP_CHANGES = 256;
 
 /** Bytes of forgotten changes that are enough at a time, however few they are: LMDB hands out copies. */
 export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
-
-/** How many changes a step forgets for each one written since the last, as long as WRITE_SLICE_MS allow it: more slows writers. */
-export const COMPACTION_FREED_OF_WRITTEN = 1.25;
 
 /**
  * The largest data file whose pages are all looked at before it is opened; of a larger one only the tables' first ones

@@ -3,13 +3,9 @@
  * once; if the process dies meanwhile, the next one goes on from it.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { COMPACTION_FREED_OF_WRITTEN, COMPACTION_PAUSE_MS } from "../../base/compaction-limits.ts";
 import { isMusterError } from "../../base/errors.ts";
-import {
-  COMPACTION_FREED_OF_WRITTEN,
-  COMPACTION_RETRY_MS,
-  COMPACTION_STEP_BYTES,
-  COMPACTION_STEP_CHANGES,
-} from "../../base/limits.ts";
+import { COMPACTION_RETRY_MS, COMPACTION_STEP_BYTES, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";
@@ -81,18 +77,25 @@ export class LmdbCompactor {
     this.#written = this.#writer.changes;
     try {
       for (let more = true; more && !this.#stopping.signal.aborted; ) {
-        // One step after the other: each rides along with whatever else is written.
+        // One step after the other: each rides along with whatever else is written, but not with all of that.
         await this.#writer.submitBehind((draft) => {
           more = this.#step(draft);
         });
+        if (more && this.#writer.changes > this.#written) {
+          await this.#wait(COMPACTION_PAUSE_MS);
+        }
       }
     } catch (error) {
       if (!isMusterError(error, "closed")) {
         this.#log.warn({ err: error }, "could not free compacted history: it is tried again");
         this.#again = true;
-        await delay(COMPACTION_RETRY_MS, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
+        await this.#wait(COMPACTION_RETRY_MS);
       }
     }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => {});
   }
 
   /**
