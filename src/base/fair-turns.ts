@@ -7,7 +7,7 @@ import { FAIR_SLICE_MS } from "./limits.ts";
 export class FairTurns {
   readonly #monotonic: () => number;
   /** What waits, by whose it is; in the order in which their turns come. */
-  readonly #waiting = new Map<string, (() => void)[]>();
+  #waiting = new Map<string, (() => void)[]>();
   #turnBegan: number | undefined;
   #drains = false;
 
@@ -58,8 +58,11 @@ export class FairTurns {
   }
 
   #goOn(deadline: number): void {
-    if (this.#waiting.size === 0) this.#drains = false;
-    else if (this.#monotonic() >= deadline) setImmediate(this.#drain);
+    if (this.#waiting.size === 0) {
+      this.#drains = false;
+      // One that entries come to and leave for long keeps V8 from collecting what was in it with the young.
+      this.#waiting = new Map();
+    } else if (this.#monotonic() >= deadline) setImmediate(this.#drain);
     else this.#drainUntil(deadline);
   }
 

@@ -3,5 +3,5 @@
 /** Files of which it is remembered how this process left them, so that writing to them again need not read them. About 200 bytes each, and its path. */
 export const MAX_KNOWN_FILES = 32_768;
 
-/** Events of this process's own writes that are kept until the store tells of them; of more it reads what the store tells. */
+/** Events of this process's own writes, the latest, that are kept until the store tells of them; of others it reads what the store tells. */
 export const MAX_OWN_EVENTS = 1_024;

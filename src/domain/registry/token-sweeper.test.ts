@@ -1,13 +1,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
+import { MusterError } from "../../base/errors.ts";
 import { TOKEN_SWEEP_BATCH, TOKEN_SWEEP_TOLD } from "../../base/limits.ts";
 import { createLog, silentLog } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openLmdbEngine } from "../../engine/lmdb/lmdb-engine.ts";
+import type { RangeRequest } from "../../engine/model.ts";
 import { Tree } from "../tree/tree.ts";
 import { childPath } from "../tree/tree-path.ts";
 import type { Origin } from "./origin.ts";
@@ -49,7 +52,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function openRegistry(): Promise<Registry> {
+async function openRegistry(store: Engine = engine): Promise<Registry> {
   const clock = { now: () => now, monotonic: () => now };
   const tree = await Tree.open({ engine, clock, log: silentLog });
   const log = createLog({ level: "info", format: "json", destination: { write: (line: string) => lines.push(line) } });
@@ -58,7 +61,7 @@ async function openRegistry(): Promise<Registry> {
     bytes.writeUInt32BE(++tokensMade);
     return bytes;
   };
-  const registry = Registry.open({ engine, tree, clock, log, tokenTtlMs: HOUR, randomTokenBytes });
+  const registry = Registry.open({ engine: store, tree, clock, log, tokenTtlMs: HOUR, randomTokenBytes });
   trees.push(tree);
   registries.push(registry);
   return registry;
@@ -113,6 +116,31 @@ describe("TokenSweeper", () => {
     now += HOUR;
     await registry.sweep();
     expect([told("token expired"), told("tokens expired")]).toEqual([3, 0]);
+  });
+
+  it("what fails is told by the sweep, also while the next tokens are still being read", async () => {
+    let fails = false;
+    const failing = new Proxy(engine, {
+      get: (target, name) => {
+        if (name === "txn" && fails) return () => Promise.reject(new MusterError("storeUnavailable", "no store"));
+        if (name === "range" && fails) {
+          return async (request: RangeRequest) => {
+            // By then the batch before has failed, and nobody has asked how it went.
+            await nextTurn();
+            return target.range(request);
+          };
+        }
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const registry = await openRegistry(failing);
+    await makeTokens(registry, 2 * TOKEN_SWEEP_BATCH);
+    now += HOUR;
+    fails = true;
+    await expect(registry.sweep()).rejects.toMatchObject({ code: "storeUnavailable" });
+    fails = false;
+    expect(await registry.sweep()).toBe(2 * TOKEN_SWEEP_BATCH);
   });
 
   it("several may sweep one store: each token goes once, whichever of them takes it", async () => {

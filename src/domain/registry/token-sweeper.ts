@@ -25,6 +25,12 @@ export interface TokenSweeperOptions {
   readonly log: Log;
 }
 
+/** What came of looking at some tokens. */
+interface Looks {
+  readonly went: readonly Token[];
+  readonly failure: PromiseRejectedResult | undefined;
+}
+
 export class TokenSweeper {
   readonly #options: TokenSweeperOptions;
   #timer: NodeJS.Timeout | undefined;
@@ -58,34 +64,36 @@ export class TokenSweeper {
     const { key: first, end } = lookAtRange(timeOver(clock));
     let key = first;
     /** Those of one batch are on their way while the next one is read. */
-    let going: Promise<readonly Token[]> = Promise.resolve([]);
+    let going: Promise<Looks> = Promise.resolve({ went: [], failure: undefined });
     try {
       for (;;) {
         const range = { key, end, limit: TOKEN_SWEEP_BATCH, keysOnly: true, uncounted: true };
         const entries = this.#closed ? [] : (await engine.range(range)).kvs;
         const before = going;
         going = this.#lookAtAll(entries);
-        const went = await before;
+        const { went, failure } = await before;
         this.#tell(went, gone);
         gone += went.length;
+        if (failure !== undefined) throw failure.reason;
         const last = entries.at(-1);
         if (last === undefined) break;
         // Whatever is left behind it, as somebody wrote to it meanwhile, is for the next sweep.
         key = Buffer.concat([last.key, Buffer.of(0)]);
       }
     } finally {
-      await going.catch(() => undefined);
+      const { went } = await going;
+      this.#tell(went, gone);
+      gone += went.length;
       if (gone > TOKEN_SWEEP_TOLD) this.#options.log.info({ tokens: gone }, "tokens expired");
     }
     return gone;
   }
 
-  /** The tokens that went, when all have been looked at. */
-  async #lookAtAll(entries: readonly KeyValue[]): Promise<readonly Token[]> {
+  /** Resolves when all have been looked at, and never rejects: nobody may be waiting for it yet. */
+  async #lookAtAll(entries: readonly KeyValue[]): Promise<Looks> {
     const looks = await Promise.allSettled(entries.map(({ key }) => this.#look(readLookAtKey(key))));
-    const failed = looks.find((look) => look.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-    return looks.flatMap((look) => (look.status === "fulfilled" && look.value !== undefined ? [look.value] : []));
+    const went = looks.flatMap((look) => (look.status === "fulfilled" && look.value !== undefined ? [look.value] : []));
+    return { went, failure: looks.find((look) => look.status === "rejected") };
   }
 
   /** Stops; a sweep under way ends after the batch that it is at. */

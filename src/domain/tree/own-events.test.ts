@@ -33,7 +33,7 @@ describe("OwnEvents", () => {
     expect(own.take(7)).toEqual({ ...event(7), at: START + 1 });
   });
 
-  it("keeps none that comes too late, none that is never told, and no more than so many", () => {
+  it("keeps none that comes too late, none that is never told, and no more than so many, the latest", () => {
     const own = new OwnEvents();
     expect(own.take(5)).toBeUndefined();
     own.note(event(5), START);
@@ -41,9 +41,9 @@ describe("OwnEvents", () => {
     own.skip(6);
     expect([own.take(5), own.take(6)]).toEqual([undefined, undefined]);
     for (let index = 7; index < 8 + MAX_OWN_EVENTS; index++) own.note(event(index), START);
-    expect(own.take(7)).toBeDefined();
-    expect(own.take(6 + MAX_OWN_EVENTS)).toBeDefined();
-    expect(own.take(7 + MAX_OWN_EVENTS)).toBeUndefined();
+    expect(own.take(7)).toBeUndefined();
+    expect(own.take(8)).toBeDefined();
+    expect(own.take(7 + MAX_OWN_EVENTS)).toBeDefined();
   });
 });
 

@@ -7,29 +7,30 @@ import type { Revision } from "../../engine/model.ts";
 import type { TreeEvent } from "./model.ts";
 
 export class OwnEvents {
-  readonly #events = new Map<Revision, TreeEvent>();
+  /** By revision, as its rest: a Map that grows and shrinks so often keeps V8 from collecting what was in it with the young. */
+  readonly #events: (TreeEvent | undefined)[] = new Array<TreeEvent | undefined>(MAX_OWN_EVENTS).fill(undefined);
   /** The watcher has been told of everything up to this revision. */
   #taken: Revision = 0;
 
   /** Keeps the one event of a revision, and when it was made: nothing else that watches tell of was changed in it. */
   note(event: TreeEvent, at: number): void {
-    if (event.index <= this.#taken || this.#events.size >= MAX_OWN_EVENTS) return;
-    this.#events.set(event.index, { ...event, at });
+    if (event.index > this.#taken) this.#events[event.index % MAX_OWN_EVENTS] = { ...event, at };
   }
 
   /** The event of a revision, if it is known, to be asked for once; revisions rise. */
   take(revision: Revision): TreeEvent | undefined {
-    const event = this.#events.get(revision);
-    if (event !== undefined) this.#events.delete(revision);
     this.#taken = revision;
+    const event = this.#events[revision % MAX_OWN_EVENTS];
+    if (event?.index !== revision) return undefined;
+    this.#events[revision % MAX_OWN_EVENTS] = undefined;
     return event;
   }
 
   /** Revisions up to this one are never told. */
   skip(revision: Revision): void {
     this.#taken = revision;
-    for (const known of this.#events.keys()) {
-      if (known <= revision) this.#events.delete(known);
+    for (const [place, event] of this.#events.entries()) {
+      if (event !== undefined && event.index <= revision) this.#events[place] = undefined;
     }
   }
 }
