@@ -18,7 +18,7 @@ export interface Call {
   readonly peer: CallPeer;
   /** As HTTP/2 has them: names in lower case, those of the protocol begin with a colon. */
   readonly headers: IncomingHttpHeaders;
-  /** Size of the latest request message, uncompressed, in bytes. */
+  /** Size of the latest request message as it came, in bytes. */
   readonly requestBytes: number;
   /**
    * Aborted when nobody waits for an answer any more: cancelled, past its deadline, the connection gone, the server

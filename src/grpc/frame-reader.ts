@@ -11,8 +11,6 @@ const NONE: Buffer[] = [];
 /** Takes the bytes of one request as they come, in pieces of any size, and gives whole messages. */
 export class FrameReader {
   readonly #maxMessageBytes: number;
-  readonly #takesCompressed: boolean;
-  #isCompressed = false;
   #chunk: Buffer = NOTHING;
   #at = 0;
   /** Chunks that make up an unfinished frame, and their bytes together. Few calls have any. */
@@ -21,15 +19,8 @@ export class FrameReader {
   /** How many bytes the unfinished frame has in all; 0 as long as that is not known. */
   #wantedBytes = 0;
 
-  /** `takesCompressed`: whether messages may be compressed, as a request's headers say of it. */
-  constructor(options: { readonly maxMessageBytes: number; readonly takesCompressed?: boolean }) {
+  constructor(options: { readonly maxMessageBytes: number }) {
     this.#maxMessageBytes = options.maxMessageBytes;
-    this.#takesCompressed = options.takesCompressed ?? false;
-  }
-
-  /** Whether the message that was given last is compressed. */
-  get isCompressed(): boolean {
-    return this.#isCompressed;
   }
 
   /** Whether the bytes so far end in the middle of a message. */
@@ -58,7 +49,7 @@ export class FrameReader {
 
   /**
    * The next whole message, a view of the bytes that came; undefined where more are needed.
-   * @throws GrpcError for a message that is too long, or compressed where none may be
+   * @throws GrpcError for a message that is compressed or too long
    */
   next(): Buffer | undefined {
     const left = this.#chunk.length - this.#at;
@@ -85,10 +76,8 @@ export class FrameReader {
       const message = `grpc: received message larger than max (${length} vs. ${this.#maxMessageBytes})`;
       throw new GrpcError(Status.RESOURCE_EXHAUSTED, message);
     }
-    this.#isCompressed = compressed === 1;
     if (compressed === 0) return;
     if (compressed === 1) {
-      if (this.#takesCompressed) return;
       throw new GrpcError(Status.INTERNAL, "grpc: compressed flag set with identity or empty encoding");
     }
     throw new GrpcError(Status.INTERNAL, `grpc: received unexpected payload format ${compressed}`);

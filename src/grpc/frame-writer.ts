@@ -1,8 +1,6 @@
-/** Messages as they are sent: a byte that says whether they are compressed, their length in 4, and themselves. */
-import { NO_BYTES } from "../base/bytes.ts";
+/** Messages as they are sent: a byte that says that they are not compressed, their length in 4, and themselves. */
 import { MessageWriter } from "../base/message-writer.ts";
 import { EncodedMessage } from "./call.ts";
-import { packed } from "./compression.ts";
 import { FRAME_HEADER_BYTES } from "./frame-reader.ts";
 import type { Codec } from "./service.ts";
 
@@ -36,20 +34,10 @@ function frame(response: unknown, codec: Codec<unknown>): Uint8Array {
   }
 }
 
-/** The same message compressed: `frames` are what framesOf made of it. */
-export async function packedFrames(frames: readonly Uint8Array[]): Promise<readonly Uint8Array[]> {
-  const [begin = NO_BYTES, ...rest] = frames;
-  const message = await packed([begin.subarray(FRAME_HEADER_BYTES), ...rest]);
-  return framePieces([message], COMPRESSED);
-}
-
-const NOT_COMPRESSED = 0;
-const COMPRESSED = 1;
-
-function framePieces(pieces: readonly Uint8Array[], flag = NOT_COMPRESSED): readonly Uint8Array[] {
+function framePieces(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
   let length = 0;
   for (const piece of pieces) length += piece.length;
-  const header = Buffer.alloc(FRAME_HEADER_BYTES, flag);
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
   writeLength(header, length);
   // Copying a little is quicker than sending in two pieces.
   if (length <= MOST_COPIED_BYTES) return [Buffer.concat([header, ...pieces])];

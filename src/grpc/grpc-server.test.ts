@@ -1,6 +1,7 @@
-import { Metadata, status } from "@grpc/grpc-js";
+import { compressionAlgorithms, Metadata, status } from "@grpc/grpc-js";
 import { afterEach, describe, expect, test } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
+import { GrpcClient } from "../../test/support/grpc-client.ts";
 import { type GrpcStage, STAGE_MAX_MESSAGE_BYTES, startGrpcStage } from "../../test/support/grpc-stage.ts";
 import { createLog } from "../base/log.ts";
 import { KVDefinition, PutRequest, type PutResponse } from "../proto/etcdserverpb.ts";
@@ -137,15 +138,22 @@ describe("GrpcServer: what is no call", () => {
   test("GrpcServer: another method than POST, an encoding and a time that is none are refused", async () => {
     const { call } = await serve(hello);
     expect(await call([], { ":method": "GET" })).toMatchObject({ "grpc-status": "13" });
-    expect(await call([Buffer.alloc(5)], { "grpc-encoding": "deflate" })).toMatchObject({
+    expect(await call([Buffer.alloc(5)], { "grpc-encoding": "gzip" })).toMatchObject({
       "grpc-status": "12",
-      "grpc-message": 'grpc: Decompressor is not installed for grpc-encoding "deflate"',
-      "grpc-accept-encoding": "identity,gzip",
+      "grpc-message": 'grpc: Decompressor is not installed for grpc-encoding "gzip"',
+      "grpc-accept-encoding": "identity",
     });
     expect(await call([Buffer.alloc(5)], { "grpc-timeout": "soon" })).toMatchObject({
       "grpc-status": "13",
       "grpc-message": 'malformed grpc-timeout: "soon"',
     });
+  });
+
+  test("GrpcServer: grpc-js with gzip is told UNIMPLEMENTED", async () => {
+    const { target } = await serve(hello);
+    using client = new GrpcClient(target, { "grpc.default_compression_algorithm": compressionAlgorithms.gzip });
+    const request = PutRequest.fromPartial({ key: Buffer.alloc(10_000) });
+    await expect(client.unary(PUT, request)).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
   });
 
   test.each([

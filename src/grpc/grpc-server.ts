@@ -3,7 +3,6 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from
 import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { StatusCounts } from "../base/traffic.ts";
-import { ACCEPTED_ENCODINGS, GZIP } from "./compression.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { OpenCalls } from "./open-calls.ts";
 import { type CallOrigin, ServerCall } from "./server-call.ts";
@@ -119,7 +118,7 @@ export class GrpcServer {
       return new GrpcError(Status.INTERNAL, `Received a HEADERS frame with :method ${method} which should be POST`);
     }
     const encoding = headers["grpc-encoding"];
-    if (encoding !== undefined && encoding !== "identity" && encoding !== GZIP) {
+    if (encoding !== undefined && encoding !== "identity") {
       const message = `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
       return new GrpcError(Status.UNIMPLEMENTED, message);
     }
@@ -150,7 +149,7 @@ export function refuseCall(stream: ServerHttp2Stream, error: GrpcError): void {
   const headers: OutgoingHttpHeaders = {
     ":status": 200,
     "content-type": GRPC_CONTENT_TYPE,
-    "grpc-accept-encoding": ACCEPTED_ENCODINGS,
+    "grpc-accept-encoding": "identity",
     ...trailersOf(error.code, error.message),
   };
   stream.respond(headers, WITHOUT_BODY);

@@ -11,25 +11,17 @@ const MOST_WAITING_BYTES = 256 * 1024;
 export interface Feed {
   pause(): void;
   resume(): void;
-  /** A message that was taken up, with its bytes uncompressed. */
+  /** A message that was taken up: its bytes as they came. */
   onTaken(bytes: number): void;
   /** What is thrown at the handler for a message that cannot be decoded; it ends the call. */
   refuse(error: unknown): Error;
-  /** A message as it was before it was compressed. */
-  unpack(message: Buffer): Promise<Buffer>;
-}
-
-/** A message that waits, as it came. */
-interface Waiting {
-  readonly bytes: Buffer;
-  readonly isCompressed: boolean;
 }
 
 /** Iterated over by one handler, once. Messages are decoded when the handler gets to them. */
 export class RequestQueue implements AsyncIterableIterator<unknown> {
   readonly #codec: Codec<unknown>;
   readonly #feed: Feed;
-  #waiting: Waiting[] = [];
+  #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #isPaused = false;
   #isOver = false;
@@ -46,10 +38,10 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     return this.#waitingBytes;
   }
 
-  push(bytes: Buffer, isCompressed: boolean): void {
+  push(message: Buffer): void {
     if (this.#isOver) return;
-    this.#waiting.push({ bytes, isCompressed });
-    this.#waitingBytes += bytes.length;
+    this.#waiting.push(message);
+    this.#waitingBytes += message.length;
     const isFull = this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
     if (isFull && !this.#isPaused) {
       this.#isPaused = true;
@@ -75,7 +67,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure;
       const message = this.#waiting.shift();
-      if (message !== undefined) return { value: await this.#taken(message), done: false };
+      if (message !== undefined) return { value: this.#taken(message), done: false };
       if (this.#isOver) return { value: undefined, done: true };
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -93,19 +85,9 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     return this;
   }
 
-  #taken({ bytes, isCompressed }: Waiting): unknown {
-    this.#waitingBytes -= bytes.length;
+  #taken(message: Buffer): unknown {
+    this.#waitingBytes -= message.length;
     if (this.#isPaused && this.#waiting.length === 0) this.#flow();
-    return isCompressed ? this.#unpacked(bytes) : this.#decoded(bytes);
-  }
-
-  async #unpacked(bytes: Buffer): Promise<unknown> {
-    const message = await this.#feed.unpack(bytes);
-    if (this.#failure !== undefined) throw this.#failure;
-    return this.#decoded(message);
-  }
-
-  #decoded(message: Buffer): unknown {
     this.#feed.onTaken(message.length);
     try {
       return this.#codec.decode(message);

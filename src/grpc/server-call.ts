@@ -3,17 +3,16 @@ import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type Ser
 import { NO_BYTES } from "../base/bytes.ts";
 import { REQUEST_DEADLINE_MS, UNCOUNTED_CALL_BYTES } from "../base/limits.ts";
 import type { CallPeer, StreamCall } from "./call.ts";
-import { GZIP, unpacked } from "./compression.ts";
 import { CallLoad } from "./connection-load.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { framesOf, packedFrames } from "./frame-writer.ts";
+import { framesOf } from "./frame-writer.ts";
 import { GrpcError } from "./grpc-error.ts";
 import type { OpenCall } from "./open-calls.ts";
 import { RequestQueue } from "./request-queue.ts";
 import type { Method } from "./service.ts";
 import { Status } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
-import { acceptsGzip, GRPC_CONTENT_TYPE, trailersOf, WITH_TRAILERS, WITHOUT_BODY } from "./trailers.ts";
+import { GRPC_CONTENT_TYPE, trailersOf, WITH_TRAILERS, WITHOUT_BODY } from "./trailers.ts";
 
 /** What all calls of a server share. */
 export interface CallHost {
@@ -39,7 +38,6 @@ export interface ServerCallOptions {
 }
 
 const RESPONSE_HEADERS = { ":status": 200, "content-type": GRPC_CONTENT_TYPE };
-const PACKED_RESPONSE_HEADERS = { ...RESPONSE_HEADERS, "grpc-encoding": GZIP };
 const OK_TRAILERS = trailersOf(Status.OK, "");
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
@@ -57,11 +55,8 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   /** What is kept of its requests and of its answer; undefined as long as that is little. */
   #received: CallLoad | undefined;
   #unsent: CallLoad | undefined;
-  #unpackedBytes = 0;
   /** Only of a method that takes a stream. */
   #requests: RequestQueue | undefined;
-  /** Whether its one answer is compressed; streams are not, whose messages would have to wait for each other. */
-  readonly #packsAnswer: boolean;
   #hasBegun = false;
   #isOver = false;
   /** Why nobody waits any more; undefined while somebody does, and after an answer. */
@@ -77,9 +72,7 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
     this.#method = method;
     this.#host = host;
     this.#origin = origin;
-    const takesCompressed = headers["grpc-encoding"] === GZIP;
-    this.#frames = new FrameReader({ maxMessageBytes: host.maxMessageBytes, takesCompressed });
-    this.#packsAnswer = takesCompressed && method.kind === "unary" && acceptsGzip(headers);
+    this.#frames = new FrameReader({ maxMessageBytes: host.maxMessageBytes });
   }
 
   get path(): string {
@@ -177,7 +170,6 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
         this.#countReceived();
       },
       refuse: undecodable,
-      unpack: (message) => unpacked(message, this.#host.maxMessageBytes),
     });
   }
 
@@ -193,7 +185,7 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   }
 
   #countReceived(): void {
-    const bytes = this.#unpackedBytes + this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
+    const bytes = this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
     if (bytes > UNCOUNTED_CALL_BYTES) this.#received ??= new CallLoad(this.#stream);
     this.#received?.set(bytes);
   }
@@ -214,26 +206,13 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
 
   #take(message: Buffer): void {
     if (this.#requests !== undefined) {
-      this.#requests.push(message, this.#frames.isCompressed);
+      this.#requests.push(message);
     } else if (this.#hasBegun) {
       throw new GrpcError(Status.INTERNAL, `${CARDINALITY}: received multiple request messages`);
-    } else if (this.#frames.isCompressed) {
-      this.#hasBegun = true;
-      this.#unpack(message).catch((error: unknown) => this.fail(error));
     } else {
       this.requestBytes = message.length;
       this.#begin(this.#decode(message));
     }
-  }
-
-  async #unpack(message: Buffer): Promise<void> {
-    const bytes = await unpacked(message, this.#host.maxMessageBytes);
-    if (this.#isOver) return;
-    // A few bytes may have become very many: they count until the call is over.
-    this.#unpackedBytes = bytes.length;
-    this.#countReceived();
-    this.requestBytes = bytes.length;
-    this.#begin(this.#decode(bytes));
   }
 
   #decode(message: Buffer): unknown {
@@ -255,38 +234,27 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   #onAnswer(response: unknown): void {
     if (this.#isOver || this.#stream.destroyed) return;
     try {
-      if (this.#method.kind !== "unary") this.#finish(OK_TRAILERS);
-      else if (this.#packsAnswer) this.#answerPacked(response).catch((error: unknown) => this.fail(error));
-      else this.#finish(OK_TRAILERS, this.#writeAllButLast(this.#framesOf(response)));
+      if (this.#method.kind === "unary") this.#finish(OK_TRAILERS, this.#writeAllButLast(response));
+      else this.#finish(OK_TRAILERS);
     } catch (error) {
       this.fail(error);
     }
   }
 
-  async #answerPacked(response: unknown): Promise<void> {
-    const frames = await packedFrames(this.#framesOf(response));
-    if (this.#isOver || this.#stream.destroyed) return;
-    this.#finish(OK_TRAILERS, this.#writeAllButLast(frames));
-  }
-
   /** Whether there is room for more. */
   #write(response: unknown): boolean {
-    const hasRoom = this.#stream.write(this.#writeAllButLast(this.#framesOf(response)));
+    const hasRoom = this.#stream.write(this.#writeAllButLast(response));
     if (hasRoom) this.#unsent?.set(0);
     return hasRoom;
   }
 
-  #framesOf(response: unknown): readonly Uint8Array[] {
+  /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
+  #writeAllButLast(response: unknown): Uint8Array {
     const frames = framesOf(response, this.#method.responseType);
     this.#countUnsent(frames);
-    return frames;
-  }
-
-  /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
-  #writeAllButLast(frames: readonly Uint8Array[]): Uint8Array {
     const stream = this.#stream;
     if (!stream.headersSent) {
-      stream.respond(this.#packsAnswer ? PACKED_RESPONSE_HEADERS : RESPONSE_HEADERS, WITH_TRAILERS);
+      stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
       stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers ?? OK_TRAILERS));
     }
     for (let at = 0; at < frames.length - 1; at++) stream.write(frames[at]);

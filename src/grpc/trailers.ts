@@ -1,17 +1,9 @@
 /** The headers in which HTTP/2 carries how a call ended. */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http2";
-import { GZIP } from "./compression.ts";
+import type { OutgoingHttpHeaders } from "node:http2";
 import { Status } from "./status.ts";
 
 /** The content type that a call's answer has, whatever flavour of it the client asked with. */
 export const GRPC_CONTENT_TYPE = "application/grpc";
-
-/** Whether a client that sends gzip is to be answered so: etcd does it for all, and one may say that it cannot read it. */
-export function acceptsGzip(headers: IncomingHttpHeaders): boolean {
-  const accepted = headers["grpc-accept-encoding"];
-  if (accepted === undefined) return true;
-  return [accepted].flat().some((line) => line.split(",").some((name) => name.trim() === GZIP));
-}
 
 /** A node:http2 that is given this adds no Date header, which no gRPC client reads. */
 export const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
