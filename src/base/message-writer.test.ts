@@ -65,17 +65,32 @@ function write(writer: MessageWriter | BinaryWriter, steps: readonly Step[]): vo
 }
 
 describe("MessageWriter", () => {
-  test("any message comes as the library's writer has it, and the next one too", () => {
-    const ours = new MessageWriter();
+  test("any message comes as the library's writer has it, from a new writer and from one that wrote others", () => {
+    const grown = new MessageWriter();
     fc.assert(
       fc.property(program, (steps) => {
         const theirs = new BinaryWriter();
-        write(ours, steps);
         write(theirs, steps);
-        expect(ours.finish().equals(theirs.finish())).toBe(true);
+        const expected = theirs.finish();
+        for (const ours of [new MessageWriter(), grown]) {
+          write(ours, steps);
+          expect(ours.finish().equals(expected)).toBe(true);
+        }
       }),
       { numRuns: 500 },
     );
+  });
+
+  test("join: a message that ends where the room does keeps what is in it", () => {
+    for (let before = 230; before < 260; before++) {
+      const written = new MessageWriter()
+        .raw(Buffer.alloc(before))
+        .fork()
+        .raw(Buffer.of(7, 8, 9))
+        .join()
+        .finish();
+      expect([...written.subarray(before)]).toEqual([3, 7, 8, 9]);
+    }
   });
 
   test.each([127, 128, 2 ** 14 - 1, 2 ** 14, 2 ** 21])(

@@ -45,8 +45,9 @@ export class MessageWriter {
     const end = this.#at;
     const length = end - begin - SHORT_LENGTH_BYTES;
     const lengthBytes = varintBytes(length);
+    // Here, behind all that is written: what makes room keeps only what lies before the place that is written to.
+    this.#reserve(MOST_VARINT_BYTES);
     if (lengthBytes > SHORT_LENGTH_BYTES) {
-      this.#reserve(lengthBytes);
       this.#bytes.copyWithin(begin + lengthBytes, begin + SHORT_LENGTH_BYTES, end);
     }
     this.#at = begin;
