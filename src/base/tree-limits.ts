@@ -5,3 +5,6 @@ export const MAX_KNOWN_FILES = 32_768;
 
 /** Events of this process's own writes, the latest, that are kept until the store tells of them; of others it reads what the store tells. */
 export const MAX_OWN_EVENTS = 1_024;
+
+/** The most bytes of values that such an event may hold. */
+export const MAX_OWN_EVENT_BYTES = 64 * 1024;

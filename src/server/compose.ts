@@ -99,7 +99,9 @@ async function openParts(options: ComposeOptions, keep: Keep): Promise<Parts> {
   const counters = new StoreCounters();
   const onExpired = () => counters.count("expireCount");
   const random = new RandomPool();
-  const tree = keep(await Tree.open({ engine, clock, log: log.child({ part: "tree" }), onExpired }));
+  const tree = keep(
+    await Tree.open({ engine, clock, log: log.child({ part: "tree" }), onExpired, isShared: isRemote }),
+  );
   const registry = keep(
     Registry.open({
       engine,

@@ -5,7 +5,7 @@
 import { NO_BYTES } from "../../base/bytes.ts";
 import { MAX_KNOWN_DIRECTORIES } from "../../base/limits.ts";
 import { RecentMap } from "../../base/recent-map.ts";
-import { type KeyValue, NO_LEASE, type Revision } from "../../engine/model.ts";
+import { NO_LEASE, type Revision } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { directoryKey } from "./tree-layout.ts";
 import { ancestorsOf } from "./tree-path.ts";
@@ -18,9 +18,10 @@ export class KnownDirectories {
   /** Keeps what was read of directories. One that is not there, or goes some day, is forgotten instead. */
   learn(ancestors: readonly Ancestor[]): void {
     for (const ancestor of ancestors) {
-      const stays = ancestor.record !== undefined && ancestor.expires === undefined;
-      if (stays) this.#directories.set(ancestor.path, ancestor);
-      else this.#directories.delete(ancestor.path);
+      const { path, record, expires } = ancestor;
+      if (record === undefined || expires !== undefined) this.#directories.delete(path);
+      // What was read may share its memory with all else that was read with it.
+      else this.#directories.set(path, known(path, record.modRevision));
     }
   }
 
@@ -34,15 +35,7 @@ export class KnownDirectories {
 
   /** Keeps that a write made a directory at a revision. */
   learnMade(path: TreePath, revision: Revision): void {
-    const record: KeyValue = {
-      key: directoryKey(path),
-      value: NO_BYTES,
-      createRevision: revision,
-      modRevision: revision,
-      version: 1,
-      lease: NO_LEASE,
-    };
-    this.learn([{ path, record, expires: undefined }]);
+    this.#directories.set(path, known(path, revision));
   }
 
   /** All directories above a path, outermost first; undefined where not all of them are known. */
@@ -62,4 +55,11 @@ export class KnownDirectories {
       this.#directories.delete(directory);
     }
   }
+}
+
+/** As much as conditions need: which record it is, and when it was written. */
+function known(path: TreePath, modRevision: Revision): Ancestor {
+  const key = directoryKey(path);
+  const record = { key, value: NO_BYTES, createRevision: modRevision, modRevision, version: 1, lease: NO_LEASE };
+  return { path, record, expires: undefined };
 }

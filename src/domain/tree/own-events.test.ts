@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { commandArb, treeAnswer } from "../../../test/support/v2-model.ts";
 import { silentLog } from "../../base/log.ts";
-import { MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
+import { MAX_OWN_EVENT_BYTES, MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Expiry, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
 import { OwnEvents } from "./own-events.ts";
@@ -31,6 +31,13 @@ describe("OwnEvents", () => {
     expect(own.take(5)).toBeUndefined();
     expect(own.take(6)).toBeUndefined();
     expect(own.take(7)).toEqual({ ...event(7), at: START + 1 });
+  });
+
+  it("keeps none that holds much", () => {
+    const own = new OwnEvents();
+    const { node, ...large } = event(5);
+    own.note({ ...large, node: { ...node, kind: "file", value: new Uint8Array(MAX_OWN_EVENT_BYTES + 1) } }, START);
+    expect(own.take(5)).toBeUndefined();
   });
 
   it("keeps none that comes too late, none that is never told, and no more than so many, the latest", () => {

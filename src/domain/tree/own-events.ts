@@ -2,9 +2,9 @@
  * What this process itself has just written, on its way to the watcher: whoever made an event need not work it out again
  * from what the store tells of its revision. What is not here when the watcher comes to it, it reads.
  */
-import { MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
+import { MAX_OWN_EVENT_BYTES, MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
 import type { Revision } from "../../engine/model.ts";
-import type { TreeEvent } from "./model.ts";
+import type { TreeEvent, TreeNode } from "./model.ts";
 
 export class OwnEvents {
   /** By revision, as its rest: a Map that grows and shrinks so often keeps V8 from collecting what was in it with the young. */
@@ -14,7 +14,8 @@ export class OwnEvents {
 
   /** Keeps the one event of a revision, and when it was made: nothing else that watches tell of was changed in it. */
   note(event: TreeEvent, at: number): void {
-    if (event.index > this.#taken) this.#events[event.index % MAX_OWN_EVENTS] = { ...event, at };
+    if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES)
+      this.#events[event.index % MAX_OWN_EVENTS] = { ...event, at };
   }
 
   /** The event of a revision, if it is known, to be asked for once; revisions rise. */
@@ -33,4 +34,12 @@ export class OwnEvents {
       if (event !== undefined && event.index <= revision) this.#events[place] = undefined;
     }
   }
+}
+
+function sizeOf({ node, prevNode }: TreeEvent): number {
+  return valueBytes(node) + (prevNode === undefined ? 0 : valueBytes(prevNode));
+}
+
+function valueBytes(node: TreeNode): number {
+  return node.kind === "file" ? node.value.length : 0;
 }

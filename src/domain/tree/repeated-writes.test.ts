@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { commandArb, treeAnswer } from "../../../test/support/v2-model.ts";
 import { text, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
+import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
@@ -92,6 +93,19 @@ describe("writing to a file again", () => {
     const updated = await writer.write(update("/a/b", "5"), undefined);
     expect(valuesOf(updated)).toEqual(["5", "4"]);
     expect(updated.node).toMatchObject({ createdIndex: third + 1, modifiedIndex: third + 2 });
+  });
+
+  it("reads each time where other processes write to the store as well, whose writes would starve", async () => {
+    const shared = new TreeWriter({ engine, clock, onExpired: () => undefined, isShared: true });
+    for (const value of ["1", "2", "3"]) {
+      expect(await calls(() => set("/a/b", value, shared))).toEqual({ reads: 1, writes: 1 });
+    }
+  });
+
+  it.each([126, 127, 128, 300])("writes to a file below %d directories as often as wanted", async (depth) => {
+    const path = `${"/d".repeat(depth)}/f`;
+    for (const value of ["1", "2", "3"]) expect(valuesOf(await set(path, value))[0]).toBe(value);
+    expect((await calls(() => set(path, "4"))).reads === 0).toBe(depth < MAX_TXN_OPERATIONS);
   });
 
   it("reads where somebody else has written to the file, and then knows it again", async () => {

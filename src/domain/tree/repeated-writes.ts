@@ -6,6 +6,7 @@
 import type { Bytes } from "../../base/bytes.ts";
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
+import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
 import { RecentMap } from "../../base/recent-map.ts";
 import { MAX_KNOWN_FILES } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
@@ -16,6 +17,9 @@ import type { OwnEvents } from "./own-events.ts";
 import { comparesOf, fileAfter, operationsOf, unchanged } from "./tree-changes.ts";
 import { eventOf, type Plan, planWrite } from "./tree-plan.ts";
 import { type FoundFile, firstExpired, type Located } from "./tree-read.ts";
+
+/** Each directory above is a condition of its own, and so is the file. */
+const MAX_ANCESTORS = MAX_TXN_OPERATIONS - 1;
 
 /** The writes that need not know what the file holds. */
 type ValueWrite = Extract<WriteCommand, { readonly kind: "set" | "update" }>;
@@ -52,7 +56,7 @@ export class RepeatedWrites {
     if (!isValueWrite(command)) return undefined;
     const file = this.#files.get(command.path);
     const ancestors = file === undefined ? undefined : this.#options.directories.above(command.path);
-    if (file === undefined || ancestors === undefined) return undefined;
+    if (file === undefined || ancestors === undefined || ancestors.length > MAX_ANCESTORS) return undefined;
     const located: Located = { revision: 0, target: file, ancestors };
     if (firstExpired(located, timeOver(this.#options.clock)) !== undefined) return undefined;
     return this.#write(planWrite(command, located), located, file);

@@ -26,6 +26,11 @@ import { expiredFile, type Found, firstExpired, firstMissing, isEmpty, type Loca
 const IN_ORDER_DIGITS = 20;
 
 export interface TreeWriterOptions {
+  /**
+   * Whether other processes write to the store as well. Then every write reads first: one that need not, and so takes
+   * half the time, would leave theirs hardly a moment in which what they read still holds.
+   */
+  readonly isShared?: boolean;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Told of each node that went because its time was over. */
@@ -56,13 +61,13 @@ export class TreeWriter {
   readonly #options: Required<TreeWriterOptions>;
   readonly #queue = new KeyedQueue();
   readonly #foreseen: ForeseenWrites;
-  readonly #repeated: RepeatedWrites;
+  readonly #repeated: RepeatedWrites | undefined;
 
   constructor(options: TreeWriterOptions) {
-    const known = { own: new OwnEvents(), ...options, directories: new KnownDirectories() };
+    const known = { own: new OwnEvents(), isShared: false, ...options, directories: new KnownDirectories() };
     this.#options = known;
     this.#foreseen = new ForeseenWrites(known);
-    this.#repeated = new RepeatedWrites(known);
+    this.#repeated = known.isShared ? undefined : new RepeatedWrites(known);
   }
 
   /**
@@ -86,7 +91,7 @@ export class TreeWriter {
 
   /** Takes note of an event that the store tells of: what was known of a file before is no use any more. */
   noteEvent({ node, index }: TreeEvent): void {
-    this.#repeated.forgetBefore(node.path, index);
+    this.#repeated?.forgetBefore(node.path, index);
   }
 
   async #persist(attempt: Attempt): Promise<TreeEvent> {
@@ -109,7 +114,7 @@ export class TreeWriter {
 
   /** A rider may rely on what the write found. */
   #tryRepeated({ command, rider }: Attempt): Promise<TreeEvent | undefined> | undefined {
-    return rider === undefined ? this.#repeated.try(command) : undefined;
+    return rider === undefined ? this.#repeated?.try(command) : undefined;
   }
 
   /** One try; undefined where something that it relied on had changed, or what it read was forgotten under it. */
@@ -138,7 +143,7 @@ export class TreeWriter {
       failure: [],
     });
     if (!result.succeeded) return undefined;
-    this.#repeated.learn(plan, located, result.revision);
+    this.#repeated?.learn(plan, located, result.revision);
     const event = eventOf(plan, result.revision);
     if (ride === undefined && plan.after.kind === "file") own.note(event, now);
     return event;

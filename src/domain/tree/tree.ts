@@ -32,6 +32,8 @@ export interface TreeLog {
 }
 
 export interface TreeOptions {
+  /** Whether other processes write to the engine as well. */
+  readonly isShared?: boolean;
   readonly engine: Engine;
   readonly clock: Clock;
   readonly log: TreeLog;
@@ -49,9 +51,9 @@ export class Tree implements TreeStore {
 
   /** Opens the tree: starts its one watch on the engine and its sweeper. The engine stays the caller's to close. */
   static async open(options: TreeOptions): Promise<Tree> {
-    const { engine, clock, log, onExpired = () => undefined } = options;
+    const { engine, clock, log, onExpired = () => undefined, isShared = false } = options;
     const own = new OwnEvents();
-    const writer = new TreeWriter({ engine, clock, onExpired, own });
+    const writer = new TreeWriter({ engine, clock, onExpired, own, isShared });
     const sweeper = new TreeSweeper({
       engine,
       clock,

@@ -141,7 +141,8 @@ export function unescapeBytes(
       plain[length++] = byte === PLUS && plusIsSpace ? SPACE : byte;
     }
   }
-  return length === plain.length ? plain : plain.subarray(0, length);
+  // What is kept of it is to take no more memory than it has bytes.
+  return length === plain.length ? plain : Buffer.from(plain.subarray(0, length));
 }
 
 function hexByte(encoded: Bytes, percent: number, end: number): number {
