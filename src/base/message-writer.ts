@@ -102,23 +102,22 @@ export class MessageWriter {
   }
 
   int64(value: number | bigint): this {
-    if (typeof value === "number") return value >= 0 ? this.#whole(value) : this.int64(BigInt(value));
+    if (typeof value === "number") return isPlain(value) ? this.#plain(value) : this.int64(BigInt(value));
     WORDS.setBigInt64(0, value);
     if (WORDS.getBigInt64(0) !== value) throw outOfRange(value);
     return this.#words();
   }
 
   uint64(value: number | bigint): this {
-    if (typeof value === "number") return this.#whole(value);
+    if (typeof value === "number") return isPlain(value) ? this.#plain(value) : this.uint64(BigInt(value));
     WORDS.setBigUint64(0, value);
     if (WORDS.getBigUint64(0) !== value) throw outOfRange(value);
     return this.#words();
   }
 
-  /** A number without a sign. */
-  #whole(value: number): this {
+  /** A number that `isPlain`. */
+  #plain(value: number): this {
     if (value <= 0xffff_ffff) return this.uint32(value);
-    if (!Number.isSafeInteger(value)) throw outOfRange(value);
     this.#reserve(MOST_VARINT_BYTES);
     let rest = value;
     while (rest > 0x7f) {
@@ -150,6 +149,11 @@ export class MessageWriter {
     larger.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = larger;
   }
+}
+
+/** Whether a number can be taken apart as it is; others, as what lies just beyond the safe ones, go by way of bigints. */
+function isPlain(value: number): boolean {
+  return value >= 0 && Number.isSafeInteger(value);
 }
 
 function varintBytes(value: number): number {
