@@ -114,21 +114,6 @@ export const REFUSED_CONNECTION_MS = 10_000;
 /** What a gRPC message may be longer than --max-request-bytes, in bytes: etcd's allowance for what stands around a request. */
 export const GRPC_OVERHEAD_BYTES = 512 * 1024;
 
-/** Calls that one HTTP/2 connection may have open at a time; a client of gRPC keeps further ones back until one ends. */
-export const MAX_STREAMS_PER_CONNECTION = 4_096;
-
-/** What a client may send on one call, in bytes, before anybody reads it. */
-export const HTTP2_STREAM_WINDOW_BYTES = 256 * 1024;
-
-/** What a client may send on one HTTP/2 connection, in bytes, before anybody reads it. */
-export const HTTP2_CONNECTION_WINDOW_BYTES = 1024 * 1024;
-
-/** Calls of one HTTP/2 connection that may be reset at once; Node 20 has 1,000 and cannot be told otherwise. */
-export const HTTP2_RESET_BURST = 10_000;
-
-/** Calls of one HTTP/2 connection that may be reset each second, beyond HTTP2_RESET_BURST; Node 20 has 33. */
-export const HTTP2_RESETS_PER_SECOND = 1_000;
-
 /** Node's own bound on the memory of one HTTP/2 connection, in MB; where it is reached, further calls are refused. */
 export const HTTP2_SESSION_MEMORY_MB = 256;
 

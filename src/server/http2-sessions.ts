@@ -11,13 +11,10 @@ import {
   HTTP2_CONNECTION_WINDOW_BYTES,
   HTTP2_RESET_BURST,
   HTTP2_RESETS_PER_SECOND,
-  HTTP2_SESSION_MEMORY_MB,
   HTTP2_STREAM_WINDOW_BYTES,
-  KEEP_ALIVE_MS,
-  MAX_HEADER_BYTES,
-  MAX_HEADERS,
   MAX_STREAMS_PER_CONNECTION,
-} from "../base/limits.ts";
+} from "../base/http2-limits.ts";
+import { HTTP2_SESSION_MEMORY_MB, KEEP_ALIVE_MS, MAX_HEADER_BYTES, MAX_HEADERS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { CallPeer } from "../grpc/call.ts";
 import { GrpcError } from "../grpc/grpc-error.ts";

@@ -1,0 +1,134 @@
+/** Frames of HTTP/2 as bytes (RFC 9113, sections 4 and 6). */
+
+export const FrameType = {
+  DATA: 0,
+  HEADERS: 1,
+  PRIORITY: 2,
+  RST_STREAM: 3,
+  SETTINGS: 4,
+  PUSH_PROMISE: 5,
+  PING: 6,
+  GOAWAY: 7,
+  WINDOW_UPDATE: 8,
+  CONTINUATION: 9,
+} as const;
+
+export type FrameType = (typeof FrameType)[keyof typeof FrameType];
+
+export const Flag = { END_STREAM: 0x1, ACK: 0x1, END_HEADERS: 0x4, PADDED: 0x8, PRIORITY: 0x20 } as const;
+
+export const Setting = {
+  ENABLE_PUSH: 2,
+  MAX_CONCURRENT_STREAMS: 3,
+  INITIAL_WINDOW_SIZE: 4,
+  MAX_FRAME_SIZE: 5,
+  MAX_HEADER_LIST_SIZE: 6,
+} as const;
+
+/** How every connection begins (3.4). */
+export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+export const FRAME_HEAD_BYTES = 9;
+
+/** What a frame may hold before its receiver says otherwise, in bytes; Muster never does (6.5.2). */
+export const DEFAULT_FRAME_BYTES = 16_384;
+
+/** What may be sent before a window is opened further, in bytes (6.9.2). */
+export const DEFAULT_WINDOW_BYTES = 65_535;
+
+/** No window is larger (6.9.1). */
+export const MAX_WINDOW_BYTES = 2 ** 31 - 1;
+
+/** What a frame says before its payload. */
+export interface FrameHead {
+  readonly type: number;
+  readonly flags: number;
+  readonly streamId: number;
+}
+
+export interface Frame extends FrameHead {
+  readonly payload: Buffer;
+}
+
+/** A frame with its payload, which is little: it is copied. */
+export function frame(head: FrameHead, payload: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + payload.length);
+  writeFrameHead(bytes, head, payload.length);
+  bytes.set(payload, FRAME_HEAD_BYTES);
+  return bytes;
+}
+
+/** A frame without its payload of so many bytes, which follows. */
+export function frameHead(head: FrameHead, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
+  writeFrameHead(bytes, head, length);
+  return bytes;
+}
+
+function writeFrameHead(bytes: Buffer, { type, flags, streamId }: FrameHead, length: number): void {
+  bytes[0] = length >>> 16;
+  bytes[1] = (length >>> 8) & 0xff;
+  bytes[2] = length & 0xff;
+  bytes[3] = type;
+  bytes[4] = flags;
+  writeUint32(bytes, streamId, 5);
+}
+
+/** A frame whose payload is one number: RST_STREAM and WINDOW_UPDATE. */
+export function numberFrame(type: FrameType, streamId: number, value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + 4);
+  writeFrameHead(bytes, { type, flags: 0, streamId }, 4);
+  writeUint32(bytes, value, FRAME_HEAD_BYTES);
+  return bytes;
+}
+
+export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): Buffer {
+  const payload = Buffer.allocUnsafe(6 * settings.length);
+  for (const [at, [id, value]] of settings.entries()) {
+    payload.writeUInt16BE(id, 6 * at);
+    payload.writeUInt32BE(value, 6 * at + 2);
+  }
+  return frame({ type: FrameType.SETTINGS, flags: 0, streamId: 0 }, payload);
+}
+
+/** `reason` is for people (6.8). */
+export function goAwayFrame(lastStreamId: number, code: number, reason: string): Buffer {
+  const payload = Buffer.alloc(8 + Buffer.byteLength(reason));
+  writeUint32(payload, lastStreamId, 0);
+  writeUint32(payload, code, 4);
+  payload.write(reason, 8);
+  return frame({ type: FrameType.GOAWAY, flags: 0, streamId: 0 }, payload);
+}
+
+export interface FieldFramesOptions {
+  readonly streamId: number;
+  /** Whether the stream ends with them. */
+  readonly isLast: boolean;
+  /** The largest frame that may be sent, in bytes. */
+  readonly frameBytes: number;
+}
+
+/** The fields of an answer, or its trailers, in as many frames as they need. */
+export function fieldFrames(fields: Uint8Array, options: FieldFramesOptions): readonly Buffer[] {
+  const { streamId, isLast, frameBytes } = options;
+  const frames: Buffer[] = [];
+  for (let at = 0; at === 0 || at < fields.length; at += frameBytes) {
+    const type = at === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
+    const endStream = at === 0 && isLast ? Flag.END_STREAM : 0;
+    const endFields = at + frameBytes >= fields.length ? Flag.END_HEADERS : 0;
+    frames.push(frame({ type, flags: endStream | endFields, streamId }, fields.subarray(at, at + frameBytes)));
+  }
+  return frames;
+}
+
+/** 31 bits: the first one means nothing, and is not looked at. */
+export function readUint31(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at) & 0x7fff_ffff;
+}
+
+function writeUint32(bytes: Buffer, value: number, at: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = (value >>> 16) & 0xff;
+  bytes[at + 2] = (value >>> 8) & 0xff;
+  bytes[at + 3] = value & 0xff;
+}

@@ -1,0 +1,86 @@
+/** What a connection sends, and how much of bodies it may send: they take turns, frame by frame. */
+import type { Socket } from "node:net";
+import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES } from "./frames.ts";
+import { Output } from "./output.ts";
+import type { PeerSettings } from "./peer-settings.ts";
+
+/** Who has something to send. */
+export interface Waiting {
+  /** Written by the sender alone. */
+  isWaiting: boolean;
+  /** Sends at most one frame, and waits again if that was not all. */
+  sendOn(): void;
+}
+
+export class Sender {
+  readonly #output: Output;
+  readonly #peer: PeerSettings;
+  #window = DEFAULT_WINDOW_BYTES;
+  /** In the order in which they have their turns. */
+  #waiting: Waiting[] = [];
+  #isPumping = false;
+
+  constructor(socket: Socket, peer: PeerSettings) {
+    this.#output = new Output(socket);
+    this.#peer = peer;
+    socket.on("drain", () => this.#pump());
+  }
+
+  /** The largest frame that the client takes, in bytes. */
+  get frameBytes(): number {
+    return this.#peer.frameBytes;
+  }
+
+  /** How much of bodies may be sent now, in bytes. */
+  get room(): number {
+    return this.#output.isFull ? 0 : Math.max(this.#window, 0);
+  }
+
+  /** What has been sent and not taken, in bytes. */
+  get unsentBytes(): number {
+    return this.#output.unsentBytes;
+  }
+
+  /** Sends frames, for whose bodies there is room. Nobody may change them any more. */
+  send(frames: Uint8Array): void {
+    this.#output.add(frames);
+  }
+
+  /** Takes so many bytes of a body from the room. */
+  spend(bytes: number): void {
+    this.#window -= bytes;
+  }
+
+  /** Gives a turn to who has something to send, when there is room. */
+  wait(waiting: Waiting): void {
+    if (waiting.isWaiting) return;
+    waiting.isWaiting = true;
+    this.#waiting.push(waiting);
+    if (this.#waiting.length === 1 && !this.#isPumping) process.nextTick(() => this.#pump());
+  }
+
+  /** The client takes so many bytes more of bodies. False where that is beyond all bounds. */
+  widen(bytes: number): boolean {
+    this.#window += bytes;
+    if (this.#window > MAX_WINDOW_BYTES) return false;
+    this.#pump();
+    return true;
+  }
+
+  /** Gives what was sent to the system now. */
+  flush(): void {
+    this.#output.flush();
+  }
+
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (this.room > 0) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      next.isWaiting = false;
+      next.sendOn();
+    }
+    this.#isPumping = false;
+  }
+}

@@ -1,0 +1,294 @@
+/** A stream of a connection: the windows of both sides, what waits for them, and which side has ended. */
+import { NO_BYTES } from "../base/bytes.ts";
+import { HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
+import { Flag, FrameType, fieldFrames, frame, frameHead, MAX_WINDOW_BYTES, numberFrame } from "./frames.ts";
+import { HeldBytes } from "./held-bytes.ts";
+import { PieceQueue } from "./piece-queue.ts";
+import type { RequestHead } from "./request-head.ts";
+import type { Sender, Waiting } from "./sender.ts";
+import { ErrorCode, type RequestFields, type ServerStream, type StreamUser } from "./server-stream.ts";
+
+/** What a stream asks of its connection. */
+export interface StreamHost {
+  /** So much of a body was taken up: the client may send as much more. */
+  taken(bytes: number): void;
+  /** The stream is over. */
+  forget(stream: Stream): void;
+}
+
+export interface StreamOptions {
+  readonly id: number;
+  readonly host: StreamHost;
+  readonly sender: Sender;
+  readonly head: RequestHead;
+  readonly hasBody: boolean;
+  /** What the client takes of a body before it says more, in bytes. */
+  readonly sendWindow: number;
+}
+
+/** From here on a user is asked to wait before it writes more, in bytes. */
+const HIGH_WATER_BYTES = 16 * 1024;
+
+/** Larger pieces take turns with those of other streams, frame by frame. */
+const MOST_SENT_AT_ONCE_BYTES = 64 * 1024;
+
+/** Smaller pieces are copied behind the head of their frame. */
+const MOST_COPIED_BYTES = 16 * 1024;
+
+/** The part of a window that is given back in one go. */
+const RETURNED_BYTES = HTTP2_STREAM_WINDOW_BYTES / 2;
+
+const NOBODY: StreamUser = { onData: ignore, onEnd: ignore, onDrain: ignore, onClose: ignore };
+
+export class Stream implements ServerStream, Waiting {
+  readonly id: number;
+  readonly hasBody: boolean;
+  isWaiting = false;
+  readonly #host: StreamHost;
+  readonly #sender: Sender;
+  readonly #head: RequestHead;
+  #user = NOBODY;
+  #isClosed = false;
+  #hasResponded = false;
+  #isEnding = false;
+  #trailers: Uint8Array | undefined;
+  #sendWindow: number;
+  /** What waits to be sent, which few streams ever have. */
+  #unsent: PieceQueue | undefined;
+  #wantsDrain = false;
+  #receiveWindow = HTTP2_STREAM_WINDOW_BYTES;
+  #received = 0;
+  #hasReceivedEnd: boolean;
+  #hasGivenEnd: boolean;
+  #isPaused = false;
+  /** What came while it was paused, which few streams ever are. */
+  #held: HeldBytes | undefined;
+  /** What was taken up and not given back to the window. */
+  #takenBytes = 0;
+
+  constructor({ id, host, sender, head, hasBody, sendWindow }: StreamOptions) {
+    this.id = id;
+    this.#host = host;
+    this.#sender = sender;
+    this.#head = head;
+    this.hasBody = hasBody;
+    this.#hasReceivedEnd = !hasBody;
+    this.#hasGivenEnd = !hasBody;
+    this.#sendWindow = sendWindow;
+  }
+
+  get connection(): object {
+    return this.#host;
+  }
+
+  get fields(): RequestFields {
+    return this.#head.fields;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get hasResponded(): boolean {
+    return this.#hasResponded;
+  }
+
+  /** Whether the client has nothing more to send. */
+  get isRequestWhole(): boolean {
+    return this.#hasReceivedEnd;
+  }
+
+  serve(user: StreamUser): void {
+    this.#user = user;
+  }
+
+  respond(fields: Uint8Array, isWhole: boolean): void {
+    if (this.#isClosed || this.#hasResponded) return;
+    this.#hasResponded = true;
+    this.#sendFields(fields, isWhole);
+    if (isWhole) this.#onSentEnd();
+  }
+
+  write(piece: Uint8Array): boolean {
+    if (this.#isClosed || this.#isEnding || piece.length === 0) return true;
+    if (this.#unsent === undefined && piece.length <= MOST_SENT_AT_ONCE_BYTES && piece.length <= this.#room) {
+      this.#sendData(piece);
+      return true;
+    }
+    this.#unsent ??= new PieceQueue();
+    this.#unsent.push(piece);
+    if (this.#sendWindow > 0) this.#sender.wait(this);
+    this.#wantsDrain = this.#unsent.bytes >= HIGH_WATER_BYTES;
+    return !this.#wantsDrain;
+  }
+
+  end(trailers?: Uint8Array): void {
+    if (this.#isClosed || this.#isEnding) return;
+    this.#isEnding = true;
+    this.#trailers = trailers;
+    if (this.#unsent === undefined) this.#sendEnd();
+  }
+
+  reset(code: ErrorCode): void {
+    if (this.#isClosed) return;
+    this.#sender.send(numberFrame(FrameType.RST_STREAM, this.id, code));
+    this.close();
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    // Who resumes is in the middle of something.
+    process.nextTick(() => this.#giveHeld());
+  }
+
+  sendOn(): void {
+    const unsent = this.#unsent;
+    if (this.#isClosed || unsent === undefined) return;
+    const most = Math.min(this.#room, this.#sender.frameBytes);
+    if (most > 0) this.#sendData(unsent.take(most));
+    if (unsent.bytes === 0) this.#onSentAll();
+    // Where its own window is closed, opening it sets it going again.
+    else if (this.#sendWindow > 0) this.#sender.wait(this);
+  }
+
+  /** The client takes so much more, or less: then the window may be below zero (6.9.2). False where it is beyond all bounds. */
+  widen(bytes: number): boolean {
+    this.#sendWindow += bytes;
+    if (this.#sendWindow > MAX_WINDOW_BYTES) return false;
+    if (this.#unsent !== undefined && this.#sendWindow > 0) this.#sender.wait(this);
+    return true;
+  }
+
+  /**
+   * A piece of the body came, in a frame whose payload had `frameBytes`. Answers with what is wrong with it, if anything:
+   * then nothing was done.
+   */
+  receive(piece: Buffer, frameBytes: number): ErrorCode | undefined {
+    if (this.#hasReceivedEnd) return ErrorCode.STREAM_CLOSED;
+    if (frameBytes > this.#receiveWindow) return ErrorCode.FLOW_CONTROL_ERROR;
+    this.#received += piece.length;
+    if (this.#received > (this.#head.contentLength ?? Number.MAX_SAFE_INTEGER)) return ErrorCode.PROTOCOL_ERROR;
+    this.#receiveWindow -= frameBytes;
+    // Nobody looks at padding.
+    this.#onTaken(frameBytes - piece.length);
+    if (piece.length === 0) return undefined;
+    if (this.#isPaused || this.#held !== undefined) {
+      this.#held ??= new HeldBytes();
+      this.#held.push(piece);
+    } else {
+      this.#give(piece);
+    }
+    return undefined;
+  }
+
+  /** The request is whole. Answers with what is wrong with that, if anything. */
+  receiveEnd(): ErrorCode | undefined {
+    if (this.#hasReceivedEnd) return ErrorCode.STREAM_CLOSED;
+    const { contentLength } = this.#head;
+    if (contentLength !== undefined && contentLength !== this.#received) return ErrorCode.PROTOCOL_ERROR;
+    this.#hasReceivedEnd = true;
+    if (!this.#isPaused && this.#held === undefined) this.#giveEnd();
+    return undefined;
+  }
+
+  /** It is over, whether or not all was said. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#held !== undefined) this.#host.taken(this.#held.bytes);
+    this.#held = undefined;
+    this.#unsent = undefined;
+    this.#host.forget(this);
+    this.#user.onClose();
+  }
+
+  get #room(): number {
+    return Math.min(this.#sendWindow, this.#sender.room);
+  }
+
+  #sendFields(fields: Uint8Array, isLast: boolean): void {
+    const { frameBytes } = this.#sender;
+    for (const bytes of fieldFrames(fields, { streamId: this.id, isLast, frameBytes })) this.#sender.send(bytes);
+  }
+
+  /** For which there is room. */
+  #sendData(piece: Uint8Array): void {
+    const sender = this.#sender;
+    this.#sendWindow -= piece.length;
+    sender.spend(piece.length);
+    const most = sender.frameBytes;
+    const head = { type: FrameType.DATA, flags: 0, streamId: this.id };
+    for (let at = 0; at < piece.length; at += most) {
+      const part = piece.length <= most ? piece : piece.subarray(at, at + most);
+      if (part.length < MOST_COPIED_BYTES) {
+        sender.send(frame(head, part));
+      } else {
+        sender.send(frameHead(head, part.length));
+        sender.send(part);
+      }
+    }
+  }
+
+  #onSentAll(): void {
+    this.#unsent = undefined;
+    if (this.#isEnding) {
+      this.#sendEnd();
+    } else if (this.#wantsDrain) {
+      this.#wantsDrain = false;
+      // Who writes is told by the answer that it is to wait, and only then that it need not.
+      process.nextTick(() => this.#user.onDrain());
+    }
+  }
+
+  #sendEnd(): void {
+    if (this.#trailers !== undefined) this.#sendFields(this.#trailers, true);
+    else this.#sender.send(frame({ type: FrameType.DATA, flags: Flag.END_STREAM, streamId: this.id }, NO_BYTES));
+    this.#onSentEnd();
+  }
+
+  #onSentEnd(): void {
+    this.#isEnding = true;
+    if (this.#hasReceivedEnd) this.close();
+    // A request that is answered need not go on (8.1).
+    else this.reset(ErrorCode.NO_ERROR);
+  }
+
+  #give(piece: Buffer): void {
+    this.#user.onData(piece);
+    if (!this.#isClosed) this.#onTaken(piece.length);
+    else this.#host.taken(piece.length);
+  }
+
+  #giveEnd(): void {
+    if (this.#hasGivenEnd) return;
+    this.#hasGivenEnd = true;
+    this.#user.onEnd();
+  }
+
+  #giveHeld(): void {
+    if (this.#isPaused || this.#isClosed) return;
+    const piece = this.#held?.take();
+    this.#held = undefined;
+    if (piece !== undefined) this.#give(piece);
+    if (!this.#isPaused && !this.#isClosed && this.#hasReceivedEnd) this.#giveEnd();
+  }
+
+  #onTaken(bytes: number): void {
+    if (bytes === 0) return;
+    this.#host.taken(bytes);
+    this.#takenBytes += bytes;
+    if (this.#takenBytes < RETURNED_BYTES || this.#hasReceivedEnd) return;
+    this.#sender.send(numberFrame(FrameType.WINDOW_UPDATE, this.id, this.#takenBytes));
+    this.#receiveWindow += this.#takenBytes;
+    this.#takenBytes = 0;
+  }
+}
+
+function ignore(): void {
+  // Nobody is there who could be told.
+}
