@@ -133,9 +133,13 @@ export class Http2Connection implements FrameTaker, StreamHost {
     this.#takenBytes = 0;
   }
 
+  sendReset(streamId: number, code: ErrorCode): void {
+    this.#cutOff.add(streamId);
+    this.#sender.send(numberFrame(FrameType.RST_STREAM, streamId, code));
+  }
+
   forget(stream: Stream): void {
     this.#streams.delete(stream.id);
-    if (!stream.isRequestWhole) this.#cutOff.add(stream.id);
     if (this.#isClosing) this.#endIfDone();
   }
 
@@ -335,8 +339,7 @@ export class Http2Connection implements FrameTaker, StreamHost {
 
   #resetUnknown(streamId: number, code: ErrorCode): void {
     this.#spendAllowance();
-    this.#cutOff.add(streamId);
-    this.#sender.send(numberFrame(FrameType.RST_STREAM, streamId, code));
+    this.sendReset(streamId, code);
   }
 
   #spendAllowance(): void {

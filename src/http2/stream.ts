@@ -12,6 +12,8 @@ import { ErrorCode, type RequestFields, type ServerStream, type StreamUser } fro
 export interface StreamHost {
   /** So much of a body was taken up: the client may send as much more. */
   taken(bytes: number): void;
+  /** Tells the client that a stream is over. */
+  sendReset(streamId: number, code: ErrorCode): void;
   /** The stream is over. */
   forget(stream: Stream): void;
 }
@@ -93,11 +95,6 @@ export class Stream implements ServerStream, Waiting {
     return this.#hasResponded;
   }
 
-  /** Whether the client has nothing more to send. */
-  get isRequestWhole(): boolean {
-    return this.#hasReceivedEnd;
-  }
-
   serve(user: StreamUser): void {
     this.#user = user;
   }
@@ -131,7 +128,7 @@ export class Stream implements ServerStream, Waiting {
 
   reset(code: ErrorCode): void {
     if (this.#isClosed) return;
-    this.#sender.send(numberFrame(FrameType.RST_STREAM, this.id, code));
+    this.#host.sendReset(this.id, code);
     this.close();
   }
 
