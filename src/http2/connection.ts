@@ -76,7 +76,9 @@ export class Http2Connection implements FrameTaker, StreamHost {
     perSecond: HTTP2_RESETS_PER_SECOND,
     monotonic: () => performance.now(),
   });
+  /** Streams that were cut off here: what was on its way then still comes, and is nobody's mistake (5.4.2). */
   readonly #cutOff = new RecentIds();
+  readonly #ended = new RecentIds();
   #hasSettings = false;
   #lastStreamId = 0;
   #receiveWindow = HTTP2_CONNECTION_WINDOW_BYTES;
@@ -140,6 +142,7 @@ export class Http2Connection implements FrameTaker, StreamHost {
 
   forget(stream: Stream): void {
     this.#streams.delete(stream.id);
+    this.#ended.add(stream.id);
     if (this.#isClosing) this.#endIfDone();
   }
 
@@ -223,7 +226,8 @@ export class Http2Connection implements FrameTaker, StreamHost {
       this.#endRequest(open, isSound ? undefined : ErrorCode.PROTOCOL_ERROR, endsStream);
     } else if (streamId <= this.#lastStreamId) {
       if (this.#cutOff.has(streamId)) return;
-      throw new ConnectionError(ErrorCode.STREAM_CLOSED, "the stream is over");
+      if (this.#ended.has(streamId)) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "the stream is over");
+      throw broken("the numbers of streams are to grow");
     } else {
       if (streamId % 2 === 0) throw broken("clients give their streams odd numbers");
       this.#lastStreamId = streamId;

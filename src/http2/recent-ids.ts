@@ -1,6 +1,6 @@
-/** The streams that were cut off last: what was on its way then still comes, and is nobody's mistake (RFC 9113, 5.4.2). */
+/** The last IDs of something: of streams, which are too many for all of them to be kept. */
 
-const MOST_IDS = 128;
+const MOST_IDS = 64;
 
 export class RecentIds {
   #ids: Uint32Array | undefined;
