@@ -223,7 +223,7 @@ export class Http2Connection implements FrameTaker, StreamHost {
     const open = this.#streams.get(streamId);
     if (open !== undefined) {
       const isSound = endsStream && list !== undefined && areTrailers(list) && !dependsOnItself;
-      this.#endRequest(open, isSound ? undefined : ErrorCode.PROTOCOL_ERROR, endsStream);
+      this.#endRequest(open, isSound || open.isRequestWhole ? undefined : ErrorCode.PROTOCOL_ERROR, true);
     } else if (streamId <= this.#lastStreamId) {
       if (this.#cutOff.has(streamId)) return;
       if (this.#ended.has(streamId)) throw new ConnectionError(ErrorCode.STREAM_CLOSED, "the stream is over");

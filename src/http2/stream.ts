@@ -95,6 +95,11 @@ export class Stream implements ServerStream, Waiting {
     return this.#hasResponded;
   }
 
+  /** Whether the client has nothing more to send. */
+  get isRequestWhole(): boolean {
+    return this.#hasReceivedEnd;
+  }
+
   serve(user: StreamUser): void {
     this.#user = user;
   }
