@@ -1,5 +1,5 @@
 /** A call as its handler sees it. */
-import type { IncomingHttpHeaders } from "node:http2";
+import type { RequestFields } from "../http2/server-stream.ts";
 
 /** Who asks. */
 export interface CallPeer {
@@ -17,7 +17,7 @@ export interface Call {
   readonly path: string;
   readonly peer: CallPeer;
   /** As HTTP/2 has them: names in lower case, those of the protocol begin with a colon. */
-  readonly headers: IncomingHttpHeaders;
+  readonly fields: RequestFields;
   /** Size of the latest request message as it came, in bytes. */
   readonly requestBytes: number;
   /**

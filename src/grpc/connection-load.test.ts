@@ -21,7 +21,7 @@ afterEach(async () => {
   stage = undefined;
 });
 
-/** Gives all answers once `calls` have begun: node:http2 itself refuses what begins while so much is unread. */
+/** Gives all answers once `calls` have begun. */
 async function serve(calls: number): Promise<GrpcStage> {
   const begun = deferred<void>();
   let count = 0;
@@ -50,8 +50,8 @@ async function askAndNotRead(session: ClientHttp2Session): Promise<unknown> {
 
 describe("CallLoad: what the calls of a connection keep together", () => {
   test("a call alone may keep any amount, others then only little, until it keeps less", () => {
-    const session = {};
-    const [one, other] = [new CallLoad({ session }), new CallLoad({ session })];
+    const connection = {};
+    const [one, other] = [new CallLoad(connection), new CallLoad(connection)];
     one.set(2 * MAX_CONNECTION_KEPT_BYTES);
     other.set(UNCOUNTED_CALL_BYTES);
     expect(() => other.set(UNCOUNTED_CALL_BYTES + 1)).toThrow(/^Read answers and finish requests/);

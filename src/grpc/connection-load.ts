@@ -20,19 +20,14 @@ class ConnectionLoad {
 
 const loads = new WeakMap<object, ConnectionLoad>();
 
-/** What of a call's stream tells which connection it is on; a closed one is on none. */
-export interface OnConnection {
-  readonly session?: object | undefined;
-}
-
 /** The part of one call. */
 export class CallLoad {
-  readonly #stream: OnConnection;
-  #connection: ConnectionLoad | undefined;
+  readonly #connection: ConnectionLoad;
   #bytes = 0;
 
-  constructor(stream: OnConnection) {
-    this.#stream = stream;
+  /** `connection` is the same object for all calls of one. */
+  constructor(connection: object) {
+    this.#connection = loadOf(connection);
   }
 
   /**
@@ -42,8 +37,7 @@ export class CallLoad {
   set(bytes: number): void {
     const counted = bytes > UNCOUNTED_CALL_BYTES ? bytes : 0;
     if (counted === this.#bytes) return;
-    this.#connection ??= this.#find();
-    this.#connection?.change(this.#bytes, counted);
+    this.#connection.change(this.#bytes, counted);
     this.#bytes = counted;
   }
 
@@ -51,15 +45,12 @@ export class CallLoad {
   add(bytes: number): void {
     this.set(this.#bytes + bytes);
   }
+}
 
-  /** For a closed stream nothing is kept any more. */
-  #find(): ConnectionLoad | undefined {
-    const { session } = this.#stream;
-    if (session === undefined) return undefined;
-    const load = loads.get(session) ?? new ConnectionLoad();
-    loads.set(session, load);
-    return load;
-  }
+function loadOf(connection: object): ConnectionLoad {
+  const load = loads.get(connection) ?? new ConnectionLoad();
+  loads.set(connection, load);
+  return load;
 }
 
 function tooMuch(): GrpcError {

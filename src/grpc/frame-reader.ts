@@ -8,6 +8,18 @@ const NOTHING = Buffer.alloc(0);
 /** Never added to. */
 const NONE: Buffer[] = [];
 
+/**
+ * The message where `piece` is one and nothing else, as it is for nearly all calls of one request, which so need no reader;
+ * undefined where it is not. It is a view of the piece.
+ * @throws GrpcError for a message that is compressed or too long
+ */
+export function onlyMessage(piece: Buffer, maxMessageBytes: number): Buffer | undefined {
+  const length = piece.length - FRAME_HEADER_BYTES;
+  if (length < 0 || piece.readUInt32BE(1) !== length) return undefined;
+  check(piece[0] ?? 0, length, maxMessageBytes);
+  return piece.subarray(FRAME_HEADER_BYTES);
+}
+
 /** Takes the bytes of one request as they come, in pieces of any size, and gives whole messages. */
 export class FrameReader {
   readonly #maxMessageBytes: number;
@@ -56,7 +68,7 @@ export class FrameReader {
     if (left === 0) return undefined;
     if (left < FRAME_HEADER_BYTES) return this.#wait(0);
     const length = this.#chunk.readUInt32BE(this.#at + 1);
-    this.#check(this.#chunk[this.#at] ?? 0, length);
+    check(this.#chunk[this.#at] ?? 0, length, this.#maxMessageBytes);
     if (left < FRAME_HEADER_BYTES + length) return this.#wait(FRAME_HEADER_BYTES + length);
     const begin = this.#at + FRAME_HEADER_BYTES;
     const message = this.#chunk.subarray(begin, begin + length);
@@ -68,19 +80,6 @@ export class FrameReader {
       this.#at = begin + length;
     }
     return message;
-  }
-
-  #check(compressed: number, length: number): void {
-    if (length > this.#maxMessageBytes) {
-      // The words of grpc-go.
-      const message = `grpc: received message larger than max (${length} vs. ${this.#maxMessageBytes})`;
-      throw new GrpcError(Status.RESOURCE_EXHAUSTED, message);
-    }
-    if (compressed === 0) return;
-    if (compressed === 1) {
-      throw new GrpcError(Status.INTERNAL, "grpc: compressed flag set with identity or empty encoding");
-    }
-    throw new GrpcError(Status.INTERNAL, `grpc: received unexpected payload format ${compressed}`);
   }
 
   #wait(wantedBytes: number): undefined {
@@ -100,4 +99,17 @@ export class FrameReader {
     this.#waitingBytes = 0;
     this.#wantedBytes = 0;
   }
+}
+
+function check(compressed: number, length: number, maxMessageBytes: number): void {
+  if (length > maxMessageBytes) {
+    // The words of grpc-go.
+    const message = `grpc: received message larger than max (${length} vs. ${maxMessageBytes})`;
+    throw new GrpcError(Status.RESOURCE_EXHAUSTED, message);
+  }
+  if (compressed === 0) return;
+  if (compressed === 1) {
+    throw new GrpcError(Status.INTERNAL, "grpc: compressed flag set with identity or empty encoding");
+  }
+  throw new GrpcError(Status.INTERNAL, `grpc: received unexpected payload format ${compressed}`);
 }

@@ -30,11 +30,11 @@ const answered: PutResponse = { header: undefined, prevKv: undefined };
 const put = (handle: Put, options?: ServiceOptions) => definePartOfService(KVDefinition, { put: handle }, options);
 
 describe("GrpcServer: single calls", () => {
-  test("GrpcServer: the handler sees the request, its size and its headers; the client the answer", async () => {
+  test("GrpcServer: the handler sees the request, its size and its fields; the client the answer", async () => {
     const seen: unknown[] = [];
     const { client } = await serve(
       put(async (request, call) => {
-        seen.push(Buffer.from(request.key).toString(), call.requestBytes, call.path, call.headers["x-mine"]);
+        seen.push(Buffer.from(request.key).toString(), call.requestBytes, call.path, call.fields["x-mine"]);
         return { header: { clusterId: 2n ** 64n - 1n, memberId: 1n, revision: 7, raftTerm: 2 }, prevKv: undefined };
       }),
     );

@@ -1,14 +1,16 @@
 /** Services behind HTTP/2 streams: finds the method of a call, or says in grpc-go's words why there is none. */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { StatusCounts } from "../base/traffic.ts";
+import { encodeFields } from "../http2/hpack-encoder.ts";
+import { NO_USER } from "../http2/no-user.ts";
+import type { RequestFields, ServerStream } from "../http2/server-stream.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { OpenCalls } from "./open-calls.ts";
-import { type CallOrigin, ServerCall } from "./server-call.ts";
+import { type CallOrigin, type Route, ServerCall } from "./server-call.ts";
 import type { Method, Service } from "./service.ts";
 import { Status } from "./status.ts";
-import { GRPC_CONTENT_TYPE, trailersOf, WITHOUT_BODY } from "./trailers.ts";
+import { GRPC_CONTENT_TYPE, RESPONSE_FIELDS, trailersOf } from "./trailers.ts";
 
 export interface GrpcServerOptions {
   readonly services: readonly Service[];
@@ -16,7 +18,7 @@ export interface GrpcServerOptions {
   /** The largest request message, in bytes. */
   readonly maxMessageBytes: number;
   /** A reason not to take a call at all, before anything of it is read. */
-  readonly refusal?: (headers: IncomingHttpHeaders) => GrpcError | undefined;
+  readonly refusal?: (fields: RequestFields) => GrpcError | undefined;
   /** What is told for a method that is not here; without it UNIMPLEMENTED. */
   readonly unknownMethod?: (path: string) => GrpcError;
 }
@@ -26,7 +28,7 @@ export class GrpcServer {
   /** Calls that have ended. */
   readonly answered = new StatusCounts();
   readonly #options: GrpcServerOptions;
-  readonly #methods: ReadonlyMap<string, Method>;
+  readonly #routes: ReadonlyMap<string, Route>;
   readonly #services: ReadonlySet<string>;
   /** Calls whose stream is open. */
   readonly #open = new OpenCalls<ServerCall>();
@@ -38,31 +40,34 @@ export class GrpcServer {
     this.#options = options;
     this.#logsCalls = options.log.isLevelEnabled("debug");
     this.maxMessageBytes = options.maxMessageBytes;
-    this.#methods = new Map(options.services.flatMap(({ methods }) => methods.map((method) => [method.path, method])));
+    const methods = options.services.flatMap((service) => service.methods);
+    this.#routes = new Map(methods.map((method) => [method.path, { method, host: this }]));
     this.#services = new Set(options.services.map(({ name }) => name));
   }
 
   /** Whether a request is gRPC's: by its content type, `application/grpc` with or without a flavour. */
-  static speaks(headers: IncomingHttpHeaders): boolean {
-    const type = headers["content-type"];
+  static speaks(fields: RequestFields): boolean {
+    const type = fields["content-type"];
     if (type === undefined || !type.startsWith(GRPC_CONTENT_TYPE)) return false;
     const next = type[GRPC_CONTENT_TYPE.length];
     return next === undefined || next === "+" || next === ";";
   }
 
   /** Answers a call; never throws. */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, origin: CallOrigin): void {
-    const method = this.#methods.get(headers[":path"] ?? "");
-    const error = this.#refusal(headers) ?? (method === undefined ? this.#unknown(headers[":path"] ?? "") : undefined);
-    if (error !== undefined || method === undefined) {
-      const told = error ?? new GrpcError(Status.UNIMPLEMENTED, "");
+  handle(stream: ServerStream, origin: CallOrigin): void {
+    const { fields } = stream;
+    const path = fields[":path"] ?? "";
+    const route = this.#routes.get(path);
+    const error = this.#refusal(fields);
+    if (error !== undefined || route === undefined) {
+      const told = error ?? this.#unknown(path);
       this.answered.count(told.code);
       refuseCall(stream, told);
       return;
     }
-    const call = new ServerCall({ stream, headers, method, host: this, origin });
+    const call = new ServerCall(stream, route, origin);
     this.#open.add(call);
-    if (this.#logsCalls) this.#logWhenDone(stream, call);
+    if (this.#logsCalls) call.begunMs = performance.now();
     this.#sweep ??= setInterval(() => this.#endSlow(), REQUEST_DEADLINE_MS).unref();
     call.run();
   }
@@ -78,7 +83,8 @@ export class GrpcServer {
   forget(call: ServerCall): void {
     this.#open.delete(call);
     // Who has gone before the answer has canceled the call.
-    this.answered.count(Number(call.status ?? Status.CANCELLED));
+    this.answered.count(call.status ?? Status.CANCELLED);
+    if (this.#logsCalls) this.#logCall(call);
   }
 
   /** How many calls are under way or streaming. */
@@ -101,28 +107,24 @@ export class GrpcServer {
     }
   }
 
-  #logWhenDone(stream: ServerHttp2Stream, call: ServerCall): void {
-    const begun = performance.now();
-    const { address } = call.peer;
-    stream.once("close", () => {
-      const ms = Math.round((performance.now() - begun) * 10) / 10;
-      const fields = { method: call.path, status: call.status ?? "client gone", ms, peer: address };
-      this.#options.log.debug(fields, "call");
-    });
+  #logCall(call: ServerCall): void {
+    const ms = Math.round((performance.now() - call.begunMs) * 10) / 10;
+    const status = call.status === undefined ? "client gone" : `${call.status}`;
+    this.#options.log.debug({ method: call.path, status, ms, peer: call.peer.address }, "call");
   }
 
-  #refusal(headers: IncomingHttpHeaders): GrpcError | undefined {
+  #refusal(fields: RequestFields): GrpcError | undefined {
     if (this.#isStopping) return stopping();
-    if (headers[":method"] !== "POST") {
-      const method = JSON.stringify(headers[":method"]);
+    if (fields[":method"] !== "POST") {
+      const method = JSON.stringify(fields[":method"]);
       return new GrpcError(Status.INTERNAL, `Received a HEADERS frame with :method ${method} which should be POST`);
     }
-    const encoding = headers["grpc-encoding"];
+    const encoding = fields["grpc-encoding"];
     if (encoding !== undefined && encoding !== "identity") {
       const message = `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
       return new GrpcError(Status.UNIMPLEMENTED, message);
     }
-    return this.#options.refusal?.(headers);
+    return this.#options.refusal?.(fields);
   }
 
   #unknown(path: string): GrpcError {
@@ -142,16 +144,8 @@ function stopping(): GrpcError {
 }
 
 /** Answers a call with an error before anything of it is read. */
-export function refuseCall(stream: ServerHttp2Stream, error: GrpcError): void {
-  // That the client has gone needs nothing done about it.
-  stream.on("error", () => undefined);
-  if (stream.destroyed || stream.closed) return;
-  const headers: OutgoingHttpHeaders = {
-    ":status": 200,
-    "content-type": GRPC_CONTENT_TYPE,
-    "grpc-accept-encoding": "identity",
-    ...trailersOf(error.code, error.message),
-  };
-  stream.respond(headers, WITHOUT_BODY);
-  stream.resume();
+export function refuseCall(stream: ServerStream, error: GrpcError): void {
+  stream.serve(NO_USER);
+  const trailers = trailersOf(error.code, error.message);
+  stream.respond(encodeFields([...RESPONSE_FIELDS, ["grpc-accept-encoding", "identity"], ...trailers]), true);
 }

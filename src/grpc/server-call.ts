@@ -1,10 +1,10 @@
 /** One call on a stream of HTTP/2: reads its requests, runs its handler, answers, and knows when it is over. */
-import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { NO_BYTES } from "../base/bytes.ts";
 import { REQUEST_DEADLINE_MS, UNCOUNTED_CALL_BYTES } from "../base/limits.ts";
+import { encodeFields } from "../http2/hpack-encoder.ts";
+import type { RequestFields, ServerStream, StreamUser } from "../http2/server-stream.ts";
 import type { CallPeer, StreamCall } from "./call.ts";
 import { CallLoad } from "./connection-load.ts";
-import { FrameReader } from "./frame-reader.ts";
+import { FrameReader, onlyMessage } from "./frame-reader.ts";
 import { framesOf } from "./frame-writer.ts";
 import { GrpcError } from "./grpc-error.ts";
 import type { OpenCall } from "./open-calls.ts";
@@ -12,7 +12,7 @@ import { RequestQueue } from "./request-queue.ts";
 import type { Method } from "./service.ts";
 import { Status } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
-import { GRPC_CONTENT_TYPE, trailersOf, WITH_TRAILERS, WITHOUT_BODY } from "./trailers.ts";
+import { type Fields, RESPONSE_FIELDS, trailersOf } from "./trailers.ts";
 
 /** What all calls of a server share. */
 export interface CallHost {
@@ -25,33 +25,35 @@ export interface CallHost {
 
 /** The connection that a call came by. */
 export interface CallOrigin {
-  /** Who asks, as far as the headers say it too. */
-  peerOf(headers: IncomingHttpHeaders): CallPeer;
+  /** Who asks, as far as the fields say it too. */
+  peerOf(fields: RequestFields): CallPeer;
 }
 
-export interface ServerCallOptions {
-  readonly stream: ServerHttp2Stream;
-  readonly headers: IncomingHttpHeaders;
+/** What all calls of a method share. */
+export interface Route {
   readonly method: Method;
   readonly host: CallHost;
-  readonly origin: CallOrigin;
 }
 
-const RESPONSE_HEADERS = { ":status": 200, "content-type": GRPC_CONTENT_TYPE };
-const OK_TRAILERS = trailersOf(Status.OK, "");
+const BEGIN = encodeFields(RESPONSE_FIELDS);
+const OK = trailersOf(Status.OK, "");
+const ENCODED_OK = encodeFields(OK);
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
 
-export class ServerCall implements StreamCall<unknown>, OpenCall {
-  readonly headers: IncomingHttpHeaders;
+export class ServerCall implements StreamCall<unknown>, StreamUser, OpenCall {
   requestBytes = 0;
   place = 0;
   /** Whether it was there when its server last looked for slow ones. */
   wasSwept = false;
-  readonly #stream: ServerHttp2Stream;
-  readonly #method: Method;
-  readonly #host: CallHost;
+  /** By performance.now(), where its server logs it; else 0. */
+  begunMs = 0;
+  readonly #stream: ServerStream;
+  readonly #route: Route;
   readonly #origin: CallOrigin;
-  readonly #frames: FrameReader;
+  /** What was answered; undefined where nothing was, or not yet. */
+  #status: Status | undefined;
+  /** Undefined as long as nothing came but a message that was whole. */
+  #frames: FrameReader | undefined;
   /** What is kept of its requests and of its answer; undefined as long as that is little. */
   #received: CallLoad | undefined;
   #unsent: CallLoad | undefined;
@@ -63,30 +65,28 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   #reason: GrpcError | undefined;
   #aborter: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #trailers: OutgoingHttpHeaders | undefined;
   #drained: Drained | undefined;
 
-  constructor({ stream, headers, method, host, origin }: ServerCallOptions) {
-    this.headers = headers;
+  constructor(stream: ServerStream, route: Route, origin: CallOrigin) {
     this.#stream = stream;
-    this.#method = method;
-    this.#host = host;
+    this.#route = route;
     this.#origin = origin;
-    this.#frames = new FrameReader({ maxMessageBytes: host.maxMessageBytes });
   }
 
   get path(): string {
-    return this.#method.path;
+    return this.#route.method.path;
   }
 
-  /** The number of the status that was answered; undefined where none was, or not yet. */
-  get status(): string | undefined {
-    const status = this.#trailers?.["grpc-status"];
-    return typeof status === "string" ? status : undefined;
+  get fields(): RequestFields {
+    return this.#stream.fields;
+  }
+
+  get status(): Status | undefined {
+    return this.#status;
   }
 
   get peer(): CallPeer {
-    return this.#origin.peerOf(this.headers);
+    return this.#origin.peerOf(this.#stream.fields);
   }
 
   get signal(): AbortSignal {
@@ -100,19 +100,18 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
   /** Begins to read. Never throws. */
   run(): void {
     const stream = this.#stream;
-    // What went wrong with a stream is that it is closed.
-    stream.on("error", ignore);
-    stream.on("close", () => this.#onClose());
-    if (!this.#setDeadline()) return;
-    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
-    stream.on("end", () => this.#onEnd());
-    if (this.#method.kind !== "stream") return;
-    this.#requests = this.#requestQueue();
-    this.#begin(this.#requests);
+    stream.serve(this);
+    const timeout = stream.fields["grpc-timeout"];
+    if (timeout !== undefined && !this.#setDeadline(timeout)) return;
+    if (this.#route.method.kind === "stream") {
+      this.#requests = this.#requestQueue();
+      this.#begin(this.#requests);
+    }
+    if (!stream.hasBody) this.onEnd();
   }
 
   send(response: unknown): Promise<void> {
-    if (this.#isOver || this.#stream.destroyed || this.#stream.closed) {
+    if (this.#isOver || this.#stream.isClosed) {
       return Promise.reject(this.#reason ?? new GrpcError(Status.CANCELLED, "the call is over"));
     }
     try {
@@ -120,88 +119,117 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#drained ??= this.#waitForDrain();
+    this.#drained ??= new Drained();
     return this.#drained.promise;
   }
 
   /** Ends the call with an error, unless it is over. */
   fail(error: unknown): void {
     if (this.#isOver) return;
-    const told = error instanceof GrpcError ? error : this.#host.translate(error, this.#method);
+    const { method, host } = this.#route;
+    const told = error instanceof GrpcError ? error : host.translate(error, method);
     this.#reason = told;
-    this.#finish(trailersOf(told.code, told.message));
+    this.#finish(told.code, trailersOf(told.code, told.message));
     this.#tellOver(told);
   }
 
   /** Ends the call because the server stops, unless an answer is on its way. */
   stop(reason: GrpcError): void {
-    if (this.#method.kind !== "unary" || !this.#hasBegun) this.fail(reason);
+    if (this.#route.method.kind !== "unary" || !this.#hasBegun) this.fail(reason);
   }
 
-  /** Ends what goes on for too long only because the client does not send all, or does not stop to send. */
+  /** Ends what goes on for too long only because the client does not send all. */
   endIfSlow(): void {
-    if (this.#isOver) this.#stream.close(constants.NGHTTP2_NO_ERROR);
-    else if (!this.#hasBegun) {
-      this.fail(new GrpcError(Status.CANCELLED, `Send the whole request within ${REQUEST_DEADLINE_MS / 1000} s`));
-    }
+    if (this.#hasBegun) return;
+    this.fail(new GrpcError(Status.CANCELLED, `Send the whole request within ${REQUEST_DEADLINE_MS / 1000} s`));
   }
 
-  /** Returns false where the call was refused. */
-  #setDeadline(): boolean {
-    const header = this.headers["grpc-timeout"];
-    if (header === undefined) return true;
-    const timeoutMs = typeof header === "string" ? parseTimeout(header) : undefined;
-    if (timeoutMs === undefined) {
-      this.fail(new GrpcError(Status.INTERNAL, `malformed grpc-timeout: ${JSON.stringify(header)}`));
-      return false;
-    }
-    const late = () => this.fail(new GrpcError(Status.DEADLINE_EXCEEDED, "context deadline exceeded"));
-    this.#timer = setTimeout(late, timeoutMs);
-    return true;
-  }
-
-  #requestQueue(): RequestQueue {
-    const stream = this.#stream;
-    return new RequestQueue(this.#method.requestType, {
-      pause: () => void stream.pause(),
-      resume: () => void stream.resume(),
-      onTaken: (bytes) => {
-        this.requestBytes = bytes;
-        this.#countReceived();
-      },
-      refuse: undecodable,
-    });
-  }
-
-  #onData(chunk: Buffer): void {
+  onData(piece: Buffer): void {
     if (this.#isOver) return;
     try {
-      this.#frames.push(chunk);
-      for (let message = this.#frames.next(); message !== undefined; message = this.#frames.next()) this.#take(message);
-      this.#countReceived();
+      if (this.#frames === undefined) {
+        const { maxMessageBytes } = this.#route.host;
+        const message = onlyMessage(piece, maxMessageBytes);
+        if (message !== undefined) {
+          this.#take(message);
+          this.#countReceived(0);
+          return;
+        }
+        this.#frames = new FrameReader({ maxMessageBytes });
+      }
+      this.#read(piece, this.#frames);
     } catch (error) {
       this.fail(error);
     }
   }
 
-  #countReceived(): void {
-    const bytes = this.#frames.unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
-    if (bytes > UNCOUNTED_CALL_BYTES) this.#received ??= new CallLoad(this.#stream);
+  onEnd(): void {
+    if (this.#isOver) return;
+    if (this.#frames?.isWithinMessage) this.fail(new GrpcError(Status.INTERNAL, "unexpected EOF"));
+    else if (this.#requests !== undefined) this.#requests.end();
+    else if (!this.#hasBegun) this.fail(new GrpcError(Status.INTERNAL, `${CARDINALITY}: received no request message`));
+  }
+
+  onDrain(): void {
+    this.#unsent?.set(0);
+    const drained = this.#drained;
+    this.#drained = undefined;
+    drained?.resolve();
+  }
+
+  onClose(): void {
+    this.#route.host.forget(this);
+    this.#received?.set(0);
+    this.#unsent?.set(0);
+    if (!this.#isOver) {
+      this.#isOver = true;
+      if (this.#timer !== undefined) clearTimeout(this.#timer);
+      this.#reason = new GrpcError(Status.CANCELLED, "context canceled");
+    }
+    if (this.#reason !== undefined) this.#tellOver(this.#reason);
+  }
+
+  /** Returns false where the call was refused. */
+  #setDeadline(timeout: string): boolean {
+    const timeoutMs = parseTimeout(timeout);
+    if (timeoutMs === undefined) {
+      this.fail(new GrpcError(Status.INTERNAL, `malformed grpc-timeout: ${JSON.stringify(timeout)}`));
+      return false;
+    }
+    this.#timer = setTimeout(exceedDeadline, timeoutMs, this);
+    return true;
+  }
+
+  #requestQueue(): RequestQueue {
+    const stream = this.#stream;
+    return new RequestQueue(this.#route.method.requestType, {
+      pause: () => stream.pause(),
+      resume: () => stream.resume(),
+      onTaken: (bytes) => {
+        this.requestBytes = bytes;
+        this.#countReceived(this.#frames?.unfinishedBytes ?? 0);
+      },
+      refuse: undecodable,
+    });
+  }
+
+  #read(piece: Buffer, frames: FrameReader): void {
+    frames.push(piece);
+    for (let message = frames.next(); message !== undefined; message = frames.next()) this.#take(message);
+    this.#countReceived(frames.unfinishedBytes);
+  }
+
+  #countReceived(unfinishedBytes: number): void {
+    const bytes = unfinishedBytes + (this.#requests?.waitingBytes ?? 0);
+    if (bytes > UNCOUNTED_CALL_BYTES) this.#received ??= new CallLoad(this.#stream.connection);
     this.#received?.set(bytes);
   }
 
   #countUnsent(frames: readonly Uint8Array[]): void {
     let bytes = 0;
     for (const { length } of frames) bytes += length;
-    if (bytes > UNCOUNTED_CALL_BYTES) this.#unsent ??= new CallLoad(this.#stream);
+    if (bytes > UNCOUNTED_CALL_BYTES) this.#unsent ??= new CallLoad(this.#stream.connection);
     this.#unsent?.add(bytes);
-  }
-
-  #onEnd(): void {
-    if (this.#isOver) return;
-    if (this.#frames.isWithinMessage) this.fail(new GrpcError(Status.INTERNAL, "unexpected EOF"));
-    else if (this.#requests !== undefined) this.#requests.end();
-    else if (!this.#hasBegun) this.fail(new GrpcError(Status.INTERNAL, `${CARDINALITY}: received no request message`));
   }
 
   #take(message: Buffer): void {
@@ -217,7 +245,7 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
 
   #decode(message: Buffer): unknown {
     try {
-      return this.#method.requestType.decode(message);
+      return this.#route.method.requestType.decode(message);
     } catch (error) {
       throw undecodable(error);
     }
@@ -225,17 +253,17 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
 
   #begin(request: unknown): void {
     this.#hasBegun = true;
-    this.#method.handle(request, this).then(
+    this.#route.method.handle(request, this).then(
       (response) => this.#onAnswer(response),
       (error) => this.fail(error),
     );
   }
 
   #onAnswer(response: unknown): void {
-    if (this.#isOver || this.#stream.destroyed) return;
+    if (this.#isOver || this.#stream.isClosed) return;
     try {
-      if (this.#method.kind === "unary") this.#finish(OK_TRAILERS, this.#writeAllButLast(response));
-      else this.#finish(OK_TRAILERS);
+      if (this.#route.method.kind === "unary") this.#write(response);
+      this.#finish(Status.OK, OK);
     } catch (error) {
       this.fail(error);
     }
@@ -243,48 +271,24 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
 
   /** Whether there is room for more. */
   #write(response: unknown): boolean {
-    const hasRoom = this.#stream.write(this.#writeAllButLast(response));
+    const frames = framesOf(response, this.#route.method.responseType);
+    this.#countUnsent(frames);
+    const stream = this.#stream;
+    if (!stream.hasResponded) stream.respond(BEGIN, false);
+    let hasRoom = true;
+    for (const frame of frames) hasRoom = stream.write(frame);
     if (hasRoom) this.#unsent?.set(0);
     return hasRoom;
   }
 
-  /** Writes a message, but for its last piece, which is better sent together with the end of the stream. */
-  #writeAllButLast(response: unknown): Uint8Array {
-    const frames = framesOf(response, this.#method.responseType);
-    this.#countUnsent(frames);
-    const stream = this.#stream;
-    if (!stream.headersSent) {
-      stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
-      stream.on("wantTrailers", () => stream.sendTrailers(this.#trailers ?? OK_TRAILERS));
-    }
-    for (let at = 0; at < frames.length - 1; at++) stream.write(frames[at]);
-    return frames.at(-1) ?? NO_BYTES;
-  }
-
-  /** `last` is what is still to be sent before the trailers. */
-  #finish(trailers: OutgoingHttpHeaders, last?: Uint8Array): void {
+  #finish(status: Status, trailers: Fields): void {
     this.#isOver = true;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
-    this.#trailers = trailers;
-    if (stream.headersSent) {
-      stream.end(last);
-    } else {
-      stream.respond({ ...RESPONSE_HEADERS, ...trailers }, WITHOUT_BODY);
-    }
-  }
-
-  #onClose(): void {
-    this.#host.forget(this);
-    this.#received?.set(0);
-    this.#unsent?.set(0);
-    if (!this.#isOver) {
-      this.#isOver = true;
-      if (this.#timer !== undefined) clearTimeout(this.#timer);
-      this.#reason = new GrpcError(Status.CANCELLED, "context canceled");
-    }
-    if (this.#reason !== undefined) this.#tellOver(this.#reason);
+    if (stream.isClosed) return;
+    this.#status = status;
+    if (stream.hasResponded) stream.end(trailers === OK ? ENCODED_OK : encodeFields(trailers));
+    else stream.respond(encodeFields([...RESPONSE_FIELDS, ...trailers]), true);
   }
 
   #tellOver(reason: GrpcError): void {
@@ -292,29 +296,28 @@ export class ServerCall implements StreamCall<unknown>, OpenCall {
     this.#drained?.reject(reason);
     this.#aborter?.abort(reason);
   }
+}
 
-  #waitForDrain(): Drained {
-    let reject: (reason: GrpcError) => void = ignore;
-    const promise = new Promise<void>((resolve, rejectPromise) => {
-      reject = rejectPromise;
-      this.#stream.once("drain", () => {
-        this.#drained = undefined;
-        this.#unsent?.set(0);
-        resolve();
-      });
+/** That there is room for more. A handler need not wait for it. */
+class Drained {
+  readonly promise: Promise<void>;
+  resolve: () => void = ignore;
+  reject: (reason: GrpcError) => void = ignore;
+
+  constructor() {
+    this.promise = new Promise<void>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
-    // A handler need not wait.
-    promise.catch(ignore);
-    return { promise, reject };
+    this.promise.catch(ignore);
   }
 }
 
-interface Drained {
-  readonly promise: Promise<void>;
-  reject(reason: GrpcError): void;
-}
-
 const CARDINALITY = "cardinality violation";
+
+function exceedDeadline(call: ServerCall): void {
+  call.fail(new GrpcError(Status.DEADLINE_EXCEEDED, "context deadline exceeded"));
+}
 
 function undecodable(error: unknown): GrpcError {
   const why = error instanceof Error ? error.message : String(error);

@@ -8,9 +8,14 @@ test("percentEncode: what is printable ASCII stays, all else and the percent sig
   );
   expect(percentEncode("100 %\n\tä€")).toBe("100 %25%0A%09%C3%A4%E2%82%AC");
   expect(percentEncode("~}\x7f")).toBe("~}%7F");
+  expect(percentEncode("  a b ")).toBe("%20 a b%20");
+  expect(percentEncode(" ")).toBe("%20");
 });
 
 test("trailersOf: an error's message goes along, a success has none", () => {
-  expect(trailersOf(Status.OK, "")).toEqual({ "grpc-status": "0" });
-  expect(trailersOf(Status.NOT_FOUND, "no\nsuch")).toEqual({ "grpc-status": "5", "grpc-message": "no%0Asuch" });
+  expect(trailersOf(Status.OK, "")).toEqual([["grpc-status", "0"]]);
+  expect(trailersOf(Status.NOT_FOUND, "no\nsuch")).toEqual([
+    ["grpc-status", "5"],
+    ["grpc-message", "no%0Asuch"],
+  ]);
 });

@@ -3,9 +3,10 @@
  * that limits, waits and answers are the same whichever protocol somebody comes by. Browsers and curl use it over TLS;
  * it is not for many requests a second.
  */
-import { request as httpRequest, type IncomingMessage } from "node:http";
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import { pipeline } from "node:stream";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { encodeFields } from "../http2/hpack-encoder.ts";
+import { NO_USER } from "../http2/no-user.ts";
+import { ErrorCode, type ServerStream, type StreamUser } from "../http2/server-stream.ts";
 import { type BridgedFrom, BridgedSocket } from "./bridged-socket.ts";
 
 export interface HttpBridgeOptions {
@@ -16,6 +17,9 @@ export interface HttpBridgeOptions {
 /** Headers that speak of a connection of HTTP/1.1: HTTP/2 has none of them. */
 const OF_CONNECTIONS = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
 
+/** Statuses whose answers have no body, whatever their headers say of one. */
+const WITHOUT_BODY: ReadonlySet<number | undefined> = new Set([204, 304]);
+
 export class HttpBridge {
   readonly #connect: HttpBridgeOptions["connect"];
 
@@ -24,59 +28,114 @@ export class HttpBridge {
   }
 
   /** Has a request answered; never throws. */
-  handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, from: BridgedFrom): void {
-    // That the client has gone is told by the stream's end.
-    stream.on("error", ignore);
-    const method = headers[":method"] ?? "GET";
+  handle(stream: ServerStream, from: BridgedFrom): void {
+    const method = stream.fields[":method"] ?? "GET";
     if (method === "CONNECT") {
-      stream.respond({ ":status": 405 }, { endStream: true });
+      refuse(stream, 405);
       return;
     }
     const [ours, theServers] = BridgedSocket.pair(from);
+    let request: ClientRequest;
+    try {
+      request = httpRequest({
+        createConnection: () => ours,
+        method,
+        path: stream.fields[":path"] ?? "/",
+        headers: requestHeaders(stream),
+        setHost: false,
+      });
+    } catch {
+      // HTTP/2 has bytes in its fields that HTTP/1.1 cannot carry.
+      refuse(stream, 400);
+      return;
+    }
     this.#connect(theServers);
-    const request = httpRequest({
-      createConnection: () => ours,
-      method,
-      path: headers[":path"] ?? "/",
-      headers: requestHeaders(headers),
-      setHost: false,
-    });
-    stream.once("close", () => ours.destroy());
-    request.on("error", () => giveUp(stream));
-    request.on("response", (response) => answer(stream, response));
-    if (stream.endAfterHeaders) request.end();
-    else stream.pipe(request);
+    stream.serve(new BridgedRequest(stream, request, ours));
+    if (!stream.hasBody) request.end();
   }
 }
 
-function requestHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  const kept: Record<string, string | string[]> = {};
-  for (const [name, value] of Object.entries(headers)) {
+/** A request on both its connections. */
+class BridgedRequest implements StreamUser {
+  readonly #stream: ServerStream;
+  readonly #request: ClientRequest;
+  readonly #socket: BridgedSocket;
+  #response: IncomingMessage | undefined;
+
+  constructor(stream: ServerStream, request: ClientRequest, socket: BridgedSocket) {
+    this.#stream = stream;
+    this.#request = request;
+    this.#socket = socket;
+    request.on("error", () => this.#giveUp());
+    request.on("drain", () => stream.resume());
+    request.on("response", (response) => this.#answer(response));
+  }
+
+  onData(piece: Buffer): void {
+    if (!this.#request.write(piece)) this.#stream.pause();
+  }
+
+  onEnd(): void {
+    this.#request.end();
+  }
+
+  onDrain(): void {
+    this.#response?.resume();
+  }
+
+  onClose(): void {
+    this.#socket.destroy();
+  }
+
+  #answer(response: IncomingMessage): void {
+    const stream = this.#stream;
+    const isWhole = this.#request.method === "HEAD" || WITHOUT_BODY.has(response.statusCode);
+    this.#response = response;
+    response.on("error", () => this.#giveUp());
+    stream.respond(encodeFields(responseFields(response)), isWhole);
+    if (isWhole) {
+      response.resume();
+      return;
+    }
+    response.on("data", (piece: Buffer) => {
+      if (!stream.write(piece)) response.pause();
+    });
+    response.on("end", () => stream.end());
+  }
+
+  /** The answer broke off, or none came: a reset says so at any point of it. */
+  #giveUp(): void {
+    if (this.#response?.complete !== true) this.#stream.reset(ErrorCode.INTERNAL_ERROR);
+  }
+}
+
+function requestHeaders({ fields, hasBody }: ServerStream): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(fields)) {
     const counts = !name.startsWith(":") && !OF_CONNECTIONS.has(name) && name !== "te" && name !== "http2-settings";
     if (value !== undefined && counts) kept[name] = value;
   }
-  const host = headers[":authority"] ?? headers.host;
+  const host = fields[":authority"] ?? fields.host;
   if (host !== undefined) kept.host = host;
+  // Of itself Node sends the body of a GET or DELETE as if nothing said where it ends, and it would be another request.
+  if (hasBody && fields["content-length"] === undefined) kept["transfer-encoding"] = "chunked";
   return kept;
 }
 
-function answer(stream: ServerHttp2Stream, response: IncomingMessage): void {
-  if (stream.destroyed || stream.closed) return;
-  const headers: Record<string, string | string[] | number> = { ":status": response.statusCode ?? 500 };
-  for (const [name, value] of Object.entries(response.headers)) {
-    if (value !== undefined && !OF_CONNECTIONS.has(name)) headers[name] = value;
+function responseFields({ statusCode = 500, headers }: IncomingMessage): (readonly [string, string])[] {
+  const fields: (readonly [string, string])[] = [[":status", `${statusCode}`]];
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || OF_CONNECTIONS.has(name)) continue;
+    for (const one of [value].flat()) fields.push([name, one]);
   }
-  stream.respond(headers);
-  pipeline(response, stream, (error) => {
-    if (error !== null && error !== undefined) giveUp(stream);
-  });
+  return fields;
 }
 
-/** The answer broke off, or none came: a reset says so at any point of it. */
-function giveUp(stream: ServerHttp2Stream): void {
-  if (!stream.closed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-}
-
-function ignore(): void {
-  // Told in another way.
+function refuse(stream: ServerStream, status: number): void {
+  stream.serve(NO_USER);
+  const fields = [
+    [":status", `${status}`],
+    ["date", new Date().toUTCString()],
+  ] as const;
+  stream.respond(encodeFields(fields), true);
 }

@@ -1,26 +1,17 @@
 /** The HTTP/2 connections of a listener: gRPC calls go to their services, other requests to the HTTP faces. */
-import {
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import {
-  HTTP2_CONNECTION_WINDOW_BYTES,
-  HTTP2_RESET_BURST,
-  HTTP2_RESETS_PER_SECOND,
-  HTTP2_STREAM_WINDOW_BYTES,
-  MAX_STREAMS_PER_CONNECTION,
-} from "../base/http2-limits.ts";
-import { HTTP2_SESSION_MEMORY_MB, KEEP_ALIVE_MS, MAX_HEADER_BYTES, MAX_HEADERS } from "../base/limits.ts";
+import { KEEP_ALIVE_MS } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { CallPeer } from "../grpc/call.ts";
 import { GrpcError } from "../grpc/grpc-error.ts";
 import { GrpcServer, refuseCall } from "../grpc/grpc-server.ts";
 import type { CallOrigin } from "../grpc/server-call.ts";
 import { Status } from "../grpc/status.ts";
+import { Http2Connection } from "../http2/connection.ts";
+import { encodeFields } from "../http2/hpack-encoder.ts";
+import { NO_USER } from "../http2/no-user.ts";
+import type { RequestFields, ServerStream } from "../http2/server-stream.ts";
 import type { BridgedFrom } from "./bridged-socket.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { HttpBridge } from "./http-bridge.ts";
@@ -30,25 +21,13 @@ export interface Http2SessionsOptions {
   readonly bridge: HttpBridge;
   readonly limit: ConnectionLimit;
   /** Who asks by a connection. */
-  readonly peerOf: (from: BridgedFrom, headers: IncomingHttpHeaders) => CallPeer;
+  readonly peerOf: (from: BridgedFrom, fields: RequestFields) => CallPeer;
   readonly log: Log;
 }
 
-const OPTIONS = {
-  settings: {
-    maxConcurrentStreams: MAX_STREAMS_PER_CONNECTION,
-    initialWindowSize: HTTP2_STREAM_WINDOW_BYTES,
-    maxHeaderListSize: MAX_HEADER_BYTES,
-  },
-  maxHeaderListPairs: MAX_HEADERS,
-  maxSessionMemory: HTTP2_SESSION_MEMORY_MB,
-  streamResetBurst: HTTP2_RESET_BURST,
-  streamResetRate: HTTP2_RESETS_PER_SECOND,
-};
-
 export class Http2Sessions {
   readonly #options: Http2SessionsOptions;
-  readonly #sessions = new Map<ServerHttp2Session, Socket>();
+  readonly #sessions = new Set<Http2Session>();
   #isClosing = false;
 
   constructor(options: Http2SessionsOptions) {
@@ -57,99 +36,107 @@ export class Http2Sessions {
 
   /** Takes over a connection of which nothing has been read, or what was read has been put back. */
   take(socket: Socket): void {
-    const session = performServerHandshake(socket, OPTIONS);
-    const { log } = this.#options;
-    const connection = new Http2Connection({ session, socket, shared: this.#options });
-    this.#sessions.set(session, socket);
+    const session = new Http2Session(socket, this.#options);
+    this.#sessions.add(session);
     socket.once("close", () => this.#sessions.delete(session));
-    session.on("error", (err) => log.debug({ err }, "an HTTP/2 connection failed"));
-    session.on("stream", (stream, headers) => connection.take(stream, headers));
-    session.setLocalWindowSize(HTTP2_CONNECTION_WINDOW_BYTES);
     if (this.#isClosing) session.close();
   }
 
   /** Lets calls under way end and takes no more, for as long as nobody cuts them off. */
   close(): void {
     this.#isClosing = true;
-    for (const session of [...this.#sessions.keys()]) session.close();
+    for (const session of [...this.#sessions]) session.close();
   }
 
   /** Cuts off what is left. */
   destroy(): void {
-    for (const [session, socket] of [...this.#sessions]) {
-      session.destroy();
-      // A session that was closed before only ends its connection, and waits for the client to do so too.
-      socket.destroy();
-    }
+    for (const session of [...this.#sessions]) session.destroy();
   }
 }
 
 /** One connection, and who is behind it. */
-class Http2Connection implements CallOrigin {
-  readonly #session: ServerHttp2Session;
+class Http2Session implements CallOrigin {
+  readonly #connection: Http2Connection;
+  readonly #socket: Socket;
   readonly #shared: Http2SessionsOptions;
   readonly #isTooMany: boolean;
   readonly #from: BridgedFrom;
-  #openRequests = 0;
   #isGrpc = false;
+  /** Of whom `#peer` is; a connection gives the same fields to all requests that have the same. */
+  #fields: RequestFields | undefined;
+  #peer: CallPeer | undefined;
 
-  constructor({ session, socket, shared }: ConnectionOptions) {
-    this.#session = session;
+  constructor(socket: Socket, shared: Http2SessionsOptions) {
+    this.#socket = socket;
     this.#shared = shared;
     this.#isTooMany = shared.limit.isTooMany(socket);
     const encrypted = socket instanceof TLSSocket;
     this.#from = { remoteAddress: socket.remoteAddress, encrypted, connection: socket };
-    session.setTimeout(KEEP_ALIVE_MS, () => this.#onIdle());
+    // One that is too many has its time from its limit.
+    if (!this.#isTooMany) socket.setTimeout(KEEP_ALIVE_MS, () => this.#onIdle());
+    this.#connection = new Http2Connection({
+      socket,
+      onStream: (stream) => this.#take(stream),
+      onError: (err) => shared.log.debug({ err }, "an HTTP/2 connection failed"),
+    });
   }
 
-  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  peerOf(fields: RequestFields): CallPeer {
+    if (this.#peer === undefined || this.#fields !== fields) {
+      this.#peer = this.#shared.peerOf(this.#from, fields);
+      this.#fields = fields;
+    }
+    return this.#peer;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  destroy(): void {
+    this.#connection.destroy();
+  }
+
+  #take(stream: ServerStream): void {
     if (this.#isTooMany) {
-      this.#refuse(stream, headers);
-      return;
-    }
-    if (GrpcServer.speaks(headers)) {
+      this.#refuse(stream);
+    } else if (GrpcServer.speaks(stream.fields)) {
       this.#keepOpen();
-      this.#shared.grpc.handle(stream, headers, this);
-      return;
+      this.#shared.grpc.handle(stream, this);
+    } else {
+      this.#shared.bridge.handle(stream, this.#from);
     }
-    this.#openRequests++;
-    stream.once("close", () => this.#openRequests--);
-    this.#shared.bridge.handle(stream, headers, this.#from);
-  }
-
-  peerOf(headers: IncomingHttpHeaders): CallPeer {
-    return this.#shared.peerOf(this.#from, headers);
   }
 
   /** Clients of gRPC keep a connection that they do not use: it stays as long as they do, as etcd's. */
   #keepOpen(): void {
     if (this.#isGrpc) return;
     this.#isGrpc = true;
-    this.#session.setTimeout(0);
+    this.#socket.setTimeout(0);
   }
 
+  /** The answer to a request that waits sets the time going anew. */
   #onIdle(): void {
-    if (this.#openRequests === 0) this.#session.close();
-    else this.#session.setTimeout(KEEP_ALIVE_MS);
+    if (this.#connection.openStreams === 0) this.#connection.close();
   }
 
-  #refuse(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  #refuse(stream: ServerStream): void {
     const { whatToDo } = this.#shared.limit;
-    if (GrpcServer.speaks(headers)) refuseCall(stream, new GrpcError(Status.UNAVAILABLE, whatToDo));
+    if (GrpcServer.speaks(stream.fields)) refuseCall(stream, new GrpcError(Status.UNAVAILABLE, whatToDo));
     else refuseRequest(stream, whatToDo);
-    this.#session.close();
+    this.#connection.close();
   }
 }
 
-interface ConnectionOptions {
-  readonly session: ServerHttp2Session;
-  readonly socket: Socket;
-  readonly shared: Http2SessionsOptions;
-}
+const TOO_MANY = encodeFields([
+  [":status", "503"],
+  ["content-type", "text/plain; charset=utf-8"],
+  ["retry-after", "1"],
+]);
 
-function refuseRequest(stream: ServerHttp2Stream, text: string): void {
-  // That the client has gone needs nothing done about it.
-  stream.on("error", () => undefined);
-  stream.respond({ ":status": 503, "content-type": "text/plain; charset=utf-8", "retry-after": "1" });
-  stream.end(`${text}\n`);
+function refuseRequest(stream: ServerStream, text: string): void {
+  stream.serve(NO_USER);
+  stream.respond(TOO_MANY, false);
+  stream.write(Buffer.from(`${text}\n`));
+  stream.end();
 }

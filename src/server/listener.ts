@@ -1,6 +1,5 @@
 /** One address that is listened on, in clear or with TLS: HTTP/1.1 and HTTP/2 with Muster's limits, opened and closed as a promise. */
 import { createServer, type RequestListener, type Server } from "node:http";
-import type { IncomingHttpHeaders } from "node:http2";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -121,7 +120,7 @@ function build(options: ListenerOptions): Parts {
     grpc: options.grpc,
     bridge: new HttpBridge({ connect }),
     limit,
-    peerOf: (from, headers: IncomingHttpHeaders) => http2PeerOf(from, headers, options.trustProxy),
+    peerOf: (from, fields) => http2PeerOf(from, fields, options.trustProxy),
     log: options.log,
   });
   const protocols = new ProtocolSwitch({ http1: connect, http2: (socket) => http2.take(socket) });

@@ -1,9 +1,9 @@
 /** Who asks: from the connection and the Host header, or from what a trusted proxy says about them. */
 import type { IncomingMessage } from "node:http";
-import type { IncomingHttpHeaders } from "node:http2";
 import { isIP, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Peer } from "../faces/face.ts";
+import type { RequestFields } from "../http2/server-stream.ts";
 import { type BridgedFrom, BridgedSocket } from "./bridged-socket.ts";
 import { parseHost } from "./host.ts";
 
@@ -23,10 +23,10 @@ export interface PeerOptions {
   readonly authority: string | undefined;
 }
 
-/** The peer of a request of HTTP/2, by its headers; see `peerOf`. */
-export function http2PeerOf(from: BridgedFrom, headers: IncomingHttpHeaders, trustProxy: boolean): Peer {
-  const direct = directPeer(from, headers[":authority"] ?? headers.host);
-  return trustProxy ? forwarded(direct, (header) => [headers[header]].flat().at(-1)) : direct;
+/** The peer of a request of HTTP/2, by its fields; see `peerOf`. */
+export function http2PeerOf(from: BridgedFrom, fields: RequestFields, trustProxy: boolean): Peer {
+  const direct = directPeer(from, fields[":authority"] ?? fields.host);
+  return trustProxy ? forwarded(direct, (name) => fields[name]) : direct;
 }
 
 function fromOf(socket: Socket): BridgedFrom {

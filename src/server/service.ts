@@ -1,5 +1,4 @@
 /** The running service: what compose.ts built, behind its listeners. Started in order, stopped in the other. */
-import type { IncomingHttpHeaders } from "node:http2";
 import type { MachineClock } from "../base/clock.ts";
 import { DRAIN_MS, GRPC_OVERHEAD_BYTES, MAX_CLIENT_HEADER_BYTES, MAX_HEADER_BYTES } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
@@ -9,6 +8,7 @@ import { GrpcError } from "../grpc/grpc-error.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import type { Service as GrpcService } from "../grpc/service.ts";
 import { Status } from "../grpc/status.ts";
+import type { RequestFields } from "../http2/server-stream.ts";
 import { ClientGuard } from "./client-guard.ts";
 import type { Config } from "./config.ts";
 import type { ListenAddress } from "./config-values.ts";
@@ -142,7 +142,7 @@ function buildEntrances({ config, log }: ServiceOptions, composition: Compositio
     clientGrpc: new GrpcServer({
       ...grpcLimits,
       services: composition.clientServices,
-      refusal: (headers) => foreignCall(guard, headers),
+      refusal: (fields) => foreignCall(guard, fields),
     }),
   };
 }
@@ -151,10 +151,10 @@ function buildEntrances({ config, log }: ServiceOptions, composition: Compositio
  * What the guard has against a call. An authority that is no host and port counts as none: no browser sends such a one,
  * and clients of gRPC may.
  */
-function foreignCall(guard: ClientGuard, headers: IncomingHttpHeaders): GrpcError | undefined {
-  const authority = headers[":authority"];
+function foreignCall(guard: ClientGuard, fields: RequestFields): GrpcError | undefined {
+  const authority = fields[":authority"];
   const host = parseHost(authority) === undefined ? undefined : authority;
-  const foreign = guard.refusal({ headers: { host, origin: headers.origin } });
+  const foreign = guard.refusal({ headers: { host, origin: fields.origin } });
   return foreign === undefined ? undefined : new GrpcError(Status.PERMISSION_DENIED, foreign);
 }
 

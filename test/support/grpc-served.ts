@@ -1,8 +1,8 @@
 /** gRPC services on a port of their own in this process: no face, no guard, no limit beside those of gRPC itself. */
-import { createServer, type ServerHttp2Session } from "node:http2";
 import { silentLog } from "../../src/base/log.ts";
 import { GrpcServer } from "../../src/grpc/grpc-server.ts";
 import type { Service } from "../../src/grpc/service.ts";
+import { serveHttp2 } from "./http2-served.ts";
 
 const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
 
@@ -13,25 +13,16 @@ export interface GrpcServed extends AsyncDisposable {
 
 export async function serveGrpc(services: readonly Service[]): Promise<GrpcServed> {
   const grpc = new GrpcServer({ services, log: silentLog, maxMessageBytes: MAX_MESSAGE_BYTES });
-  const server = createServer();
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+  const served = await serveHttp2((stream) => {
+    const { connection, fields } = stream;
+    const peer = { address: "127.0.0.1", host: fields[":authority"], scheme: "http", connection } as const;
+    grpc.handle(stream, { peerOf: () => peer });
   });
-  server.on("stream", (stream, headers) => {
-    const { session: connection = {} } = stream;
-    const peer = { address: "127.0.0.1", host: headers[":authority"], scheme: "http", connection } as const;
-    grpc.handle(stream, headers, { peerOf: () => peer });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const bound = server.address();
   return {
-    address: `127.0.0.1:${typeof bound === "object" ? bound?.port : ""}`,
+    address: served.address,
     [Symbol.asyncDispose]: async () => {
       grpc.stop();
-      for (const session of sessions) session.destroy();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await served[Symbol.asyncDispose]();
     },
   };
 }

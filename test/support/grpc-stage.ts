@@ -1,11 +1,12 @@
 /** A GrpcServer on a port of its own, a client of it, and calls that no well-behaved client would make. */
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, createServer, type ServerHttp2Session } from "node:http2";
+import { type ClientHttp2Session, connect } from "node:http2";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createLog } from "../../src/base/log.ts";
 import { GrpcServer, type GrpcServerOptions } from "../../src/grpc/grpc-server.ts";
 import type { Service } from "../../src/grpc/service.ts";
 import { GrpcClient } from "./grpc-client.ts";
+import { serveHttp2 } from "./http2-served.ts";
 
 export const STAGE_MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
@@ -35,13 +36,9 @@ export async function startGrpcStage(
   const log = createLog({ level: "info", format: "json", destination: { write: (line: string) => lines.push(line) } });
   const server = new GrpcServer({ services, maxMessageBytes: STAGE_MAX_MESSAGE_BYTES, log, ...options });
   const peer = { address: "127.0.0.1", host: undefined, scheme: "http", connection: server } as const;
-  const http2 = createServer();
-  const sessions = new Set<ClientHttp2Session | ServerHttp2Session>();
-  http2.on("session", (session) => void sessions.add(session));
-  http2.on("stream", (stream, headers) => server.handle(stream, headers, { peerOf: () => peer }));
-  await once(http2.listen(0, "127.0.0.1"), "listening");
-  const address = http2.address();
-  const target = `127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  const served = await serveHttp2((stream) => server.handle(stream, { peerOf: () => peer }));
+  const target = served.address;
+  const sessions = new Set<ClientHttp2Session>();
   const client = new GrpcClient(target);
   const session = () => {
     const opened = connect(`http://${target}`);
@@ -58,12 +55,11 @@ export async function startGrpcStage(
     [Symbol.asyncDispose]: async () => {
       client[Symbol.dispose]();
       server.stop();
-      const closed = new Promise((resolve) => http2.close(resolve));
       // Whoever awaited an answer runs within node:http2's reading of it: a client's session that is destroyed there, with
       // much yet to be sent, corrupts the process's memory.
       await nextTurn();
       for (const one of sessions) one.destroy();
-      await closed;
+      await served[Symbol.asyncDispose]();
     },
   };
 }

@@ -87,7 +87,7 @@ function playCall(path: string): PlayedCall {
   return {
     path,
     peer: { address: "10.0.0.1", host: "muster:8087", scheme: "http", connection: {} },
-    headers: {},
+    fields: {},
     requestBytes: 0,
     signal: controller.signal,
     sent,
