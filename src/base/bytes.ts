@@ -25,6 +25,14 @@ export function packed(bytes: Bytes): Buffer {
   return Buffer.from(bytes);
 }
 
+/** What others may keep is at most so many times what they asked to keep. */
+const MOST_KEPT_TIMES = 4;
+
+/** Bytes to be kept: a copy where they are a small part of the memory that they share with others. */
+export function apart(bytes: Buffer): Buffer {
+  return bytes.length * MOST_KEPT_TIMES < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
+}
+
 /** Order of two byte strings, as memcmp: negative, zero or positive. */
 export function compareBytes(a: Bytes, b: Bytes): number {
   return Buffer.compare(a, b);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FrameReader } from "./frame-reader.ts";
+import { FrameReader, onlyMessage } from "./frame-reader.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { Status } from "./status.ts";
 
@@ -30,6 +30,22 @@ function refusal(chunk: Buffer, maxMessageBytes = 1_000): GrpcError {
   }
   throw new Error("the message was taken");
 }
+
+describe("onlyMessage", () => {
+  test("onlyMessage: a message that is all that came is given, a part of one or more than one is not", () => {
+    const whole = frame(Buffer.from("abc"));
+    expect(onlyMessage(whole, 3)).toEqual(Buffer.from("abc"));
+    expect(onlyMessage(frame(Buffer.alloc(0)), 3)).toEqual(Buffer.alloc(0));
+    for (let bytes = 0; bytes < whole.length; bytes++) expect(onlyMessage(whole.subarray(0, bytes), 3)).toBeUndefined();
+    expect(onlyMessage(Buffer.concat([whole, Buffer.alloc(1)]), 3)).toBeUndefined();
+    expect(onlyMessage(Buffer.concat([whole, whole]), 3)).toBeUndefined();
+  });
+
+  test("onlyMessage: one that is too long or compressed is refused", () => {
+    expect(() => onlyMessage(frame(Buffer.alloc(11)), 10)).toThrow("larger than max (11 vs. 10)");
+    expect(() => onlyMessage(frame(Buffer.alloc(1), 1), 10)).toThrow("compressed flag set");
+  });
+});
 
 describe("FrameReader", () => {
   test("FrameReader: messages come out as they went in, however their bytes are cut", () => {
@@ -64,6 +80,19 @@ describe("FrameReader", () => {
       message: "grpc: received message larger than max (11 vs. 10)",
     });
     expect(read([frame(Buffer.alloc(10))], 10).messages).toHaveLength(1);
+  });
+
+  test("FrameReader: what waits does not keep the memory in which much else came with it", () => {
+    const read = Buffer.alloc(64 * 1024);
+    const reader = new FrameReader({ maxMessageBytes: 1_000 });
+    frame(Buffer.from("abcd")).copy(read);
+    reader.push(read.subarray(0, 7));
+    expect(reader.next()).toBeUndefined();
+    reader.push(read.subarray(7, 8));
+    // Nobody looks at what came any more.
+    read.fill(9);
+    reader.push(Buffer.from("d"));
+    expect(reader.next()).toEqual(Buffer.from("abcd"));
   });
 
   test("FrameReader: a length of four gibibytes is read as such", () => {

@@ -1,4 +1,5 @@
 /** Messages out of the bytes of a request: each has a byte that says whether it is compressed, its length in 4, and itself. */
+import { apart } from "../base/bytes.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { Status } from "./status.ts";
 
@@ -52,7 +53,7 @@ export class FrameReader {
       this.#at = 0;
       return;
     }
-    this.#waiting.push(chunk);
+    this.#waiting.push(apart(chunk));
     this.#waitingBytes += chunk.length;
     // Pieces are joined once for the length and once for the message, however many there are.
     if (this.#wantedBytes === 0 && this.#waitingBytes >= FRAME_HEADER_BYTES) this.#join();
@@ -83,7 +84,7 @@ export class FrameReader {
   }
 
   #wait(wantedBytes: number): undefined {
-    const rest = this.#chunk.subarray(this.#at);
+    const rest = apart(this.#chunk.subarray(this.#at));
     this.#waiting = [rest];
     this.#waitingBytes = rest.length;
     this.#wantedBytes = wantedBytes;

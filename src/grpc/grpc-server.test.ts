@@ -129,6 +129,7 @@ describe("GrpcServer: what is no call", () => {
     ["/etcdserverpb.KV/Get", "unknown method Get for service etcdserverpb.KV"],
     ["/other.KV/Put", "unknown service other.KV"],
     ["/Put", 'malformed method name: "/Put"'],
+    ["/other /Put", "unknown service other%20"],
   ])("GrpcServer: %s is UNIMPLEMENTED in grpc-go's words", async (path, message) => {
     const { call } = await serve(hello);
     const told = await call([Buffer.alloc(5)], { ":path": path });

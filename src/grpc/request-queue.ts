@@ -1,4 +1,5 @@
 /** The requests of a stream, between those who bring them and the handler that iterates over them. */
+import { apart } from "../base/bytes.ts";
 import type { Codec } from "./service.ts";
 
 /** How many requests wait for the handler before the client is kept from sending more. */
@@ -40,7 +41,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
 
   push(message: Buffer): void {
     if (this.#isOver) return;
-    this.#waiting.push(message);
+    this.#waiting.push(apart(message));
     this.#waitingBytes += message.length;
     const isFull = this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
     if (isFull && !this.#isPaused) {

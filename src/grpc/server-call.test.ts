@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { status } from "@grpc/grpc-js";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
 import { callHeaders, type GrpcStage, startGrpcStage } from "../../test/support/grpc-stage.ts";
+import { REQUEST_DEADLINE_MS } from "../base/limits.ts";
 import {
   KVDefinition,
   MaintenanceDefinition,
@@ -24,6 +25,7 @@ const WATCH = { service: "etcdserverpb.Watch", method: WatchDefinition.methods.w
 
 let stage: GrpcStage | undefined;
 afterEach(async () => {
+  vi.useRealTimers();
   await stage?.[Symbol.asyncDispose]();
   stage = undefined;
 });
@@ -110,6 +112,49 @@ describe("GrpcServer: calls that nobody waits for", () => {
     await expect(late).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     release.resolve();
     expect(await client.unary(PUT, PutRequest.create())).toEqual(answered);
+  });
+});
+
+describe("GrpcServer: clients that do not end their request", () => {
+  test("GrpcServer: who is answered before that is asked to send no more, and the call is over", async () => {
+    const { server, session } = await serve(put(async () => answered));
+    const stream = session().request(callHeaders("/etcdserverpb.KV/Put"));
+    const trailers = once(stream, "trailers");
+    const closed = once(stream, "close");
+    stream.resume().write(Buffer.alloc(5));
+    expect((await trailers)[0]).toMatchObject({ "grpc-status": "0" });
+    await closed;
+    expect({ code: stream.rstCode, open: server.openCalls }).toEqual({ code: 0, open: 0 });
+  });
+
+  test("GrpcServer: so is who is refused", async () => {
+    const { server, session } = await serve(put(async () => answered));
+    const stream = session().request({ ...callHeaders("/etcdserverpb.KV/Put"), "grpc-timeout": "soon" });
+    const response = once(stream, "response");
+    await once(stream.resume(), "close");
+    expect((await response)[0]).toMatchObject({ "grpc-status": "13" });
+    expect({ code: stream.rstCode, open: server.openCalls }).toEqual({ code: 0, open: 0 });
+  });
+
+  test("GrpcServer: whose message does not come for long is told so, and who waits for an answer is not", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    const release = deferred<void>();
+    const begun = deferred<void>();
+    const handle = () => {
+      begun.resolve();
+      return release.promise.then(() => answered);
+    };
+    const { client, session } = await serve(put(handle));
+    const waiting = client.unary(PUT, PutRequest.create());
+    await begun.promise;
+    const stream = session().request(callHeaders("/etcdserverpb.KV/Put"));
+    const refused = once(stream.resume(), "response");
+    stream.write(Buffer.alloc(3));
+    await expect.poll(() => stage?.server.openCalls).toBe(2);
+    vi.advanceTimersByTime(2 * REQUEST_DEADLINE_MS);
+    expect((await refused)[0]).toMatchObject({ "grpc-status": "1" });
+    release.resolve();
+    expect(await waiting).toEqual(answered);
   });
 });
 
