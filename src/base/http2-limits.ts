@@ -24,5 +24,5 @@ export const MAX_FIELD_FRAMES = 64;
 /** What a client may leave unread of an HTTP/2 connection, in bytes, and still be answered when it asks for signs of life. */
 export const MAX_UNREAD_BYTES = 1024 * 1024;
 
-/** How long a client has to read why its HTTP/2 connection was ended, in ms. */
-export const HTTP2_LAST_WORDS_MS = 1_000;
+/** How long a client has to read why its HTTP/2 connection was ended, or may read nothing of what it was ended with, in ms. */
+export const HTTP2_LAST_WORDS_MS = 5_000;

@@ -114,9 +114,6 @@ export const REFUSED_CONNECTION_MS = 10_000;
 /** What a gRPC message may be longer than --max-request-bytes, in bytes: etcd's allowance for what stands around a request. */
 export const GRPC_OVERHEAD_BYTES = 512 * 1024;
 
-/** Node's own bound on the memory of one HTTP/2 connection, in MB; where it is reached, further calls are refused. */
-export const HTTP2_SESSION_MEMORY_MB = 256;
-
 /** What the calls of one HTTP/2 connection may make Muster keep, in bytes: unfinished requests and unread answers. */
 export const MAX_CONNECTION_KEPT_BYTES = 256 * 1024 * 1024;
 

@@ -368,9 +368,8 @@ export class Http2Connection implements FrameTaker, StreamHost {
     this.#isOver = true;
     this.#sender.flush();
     this.#socket.end();
-    // The client may take what was sent before it ends its side, but not for ever.
-    const patience = setTimeout(() => this.#socket.destroy(), HTTP2_LAST_WORDS_MS);
-    this.#socket.once("close", () => clearTimeout(patience));
+    // The client may take what was sent, however slowly, and is to end its side then.
+    this.#socket.setTimeout(HTTP2_LAST_WORDS_MS, () => this.#socket.destroy());
   }
 
   #end(): void {

@@ -59,6 +59,13 @@ export class Sender {
     if (this.#waiting.length === 1 && !this.#isPumping) process.nextTick(() => this.#pump());
   }
 
+  /** Gives no turn any more to who has nothing to send. */
+  forget(waiting: Waiting): void {
+    if (!waiting.isWaiting) return;
+    waiting.isWaiting = false;
+    this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+  }
+
   /** The client takes so many bytes more of bodies. False where that is beyond all bounds. */
   widen(bytes: number): boolean {
     this.#window += bytes;

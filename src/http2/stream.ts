@@ -120,7 +120,7 @@ export class Stream implements ServerStream, Waiting {
     this.#unsent ??= new PieceQueue();
     this.#unsent.push(piece);
     if (this.#sendWindow > 0) this.#sender.wait(this);
-    this.#wantsDrain = this.#unsent.bytes >= HIGH_WATER_BYTES;
+    if (this.#unsent.bytes >= HIGH_WATER_BYTES) this.#wantsDrain = true;
     return !this.#wantsDrain;
   }
 
@@ -205,6 +205,7 @@ export class Stream implements ServerStream, Waiting {
     if (this.#held !== undefined) this.#host.taken(this.#held.bytes);
     this.#held = undefined;
     this.#unsent = undefined;
+    this.#sender.forget(this);
     this.#host.forget(this);
     this.#user.onClose();
   }
@@ -243,7 +244,9 @@ export class Stream implements ServerStream, Waiting {
     } else if (this.#wantsDrain) {
       this.#wantsDrain = false;
       // Who writes is told by the answer that it is to wait, and only then that it need not.
-      process.nextTick(() => this.#user.onDrain());
+      process.nextTick(() => {
+        if (!this.#isClosed) this.#user.onDrain();
+      });
     }
   }
 
