@@ -30,24 +30,26 @@ const HAS_OCTET = 1 << 16;
 /** The end of a string within it, which is an error (RFC 7541 section 5.2). */
 const IS_ERROR = 1 << 17;
 
-/** For each of the 256 states, that is beginnings of codes, the step for each four bits. */
+/** For each state, which is the beginning of a code, the step for each four bits. */
 const STEPS = new Uint32Array(256 << 4);
 
 /** The states in which a string may end. */
 const MAY_END = new Uint8Array(256);
 
-buildSteps();
+let isBuilt = false;
 
-function buildSteps(): void {
+/** Takes a millisecond or two, so it waits for the first string that needs it: not all processes speak HTTP/2. */
+function build(): void {
   const children = codeTree();
   for (let state = 0; state < children.length >> 1; state++) {
-    for (let bits = 0; bits < 16; bits++) STEPS[(state << 4) | bits] = stepFrom({ children, state, bits });
+    for (let bits = 0; bits < 16; bits++) STEPS[(state << 4) | bits] = stepFrom(children, state, bits);
   }
   let padding = 0;
   for (let bits = 0; bits <= MOST_PADDING_BITS; bits++) {
     MAY_END[padding] = 1;
     padding = children[(padding << 1) | 1] ?? 0;
   }
+  isBuilt = true;
 }
 
 /**
@@ -74,22 +76,19 @@ function codeTree(): readonly number[] {
   return children;
 }
 
-function stepFrom(from: {
-  readonly children: readonly number[];
-  readonly state: number;
-  readonly bits: number;
-}): number {
-  let state = from.state;
+/** The step from a state on four bits. */
+function stepFrom(children: readonly number[], from: number, bits: number): number {
+  let state = from;
   let ended = 0;
   for (let bit = 3; bit >= 0; bit--) {
-    const next = from.children[(state << 1) | ((from.bits >>> bit) & 1)] ?? 0;
+    const next = children[(state << 1) | ((bits >>> bit) & 1)] ?? 0;
     if (next >= 0) {
       state = next;
-      continue;
+    } else {
+      if (~next > 0xff) return IS_ERROR;
+      ended = HAS_OCTET | (~next << OCTET_SHIFT);
+      state = 0;
     }
-    if (~next > 0xff) return IS_ERROR;
-    ended = HAS_OCTET | (~next << OCTET_SHIFT);
-    state = 0;
   }
   return ended | state;
 }
@@ -112,24 +111,21 @@ export interface HuffmanSpan {
  * @throws HpackError for the code of the end within it, and for what is no padding at its end
  */
 export function decodeHuffman(span: HuffmanSpan, target: Uint8Array): number {
+  if (!isBuilt) build();
   const { bytes, begin, end } = span;
   let state = 0;
   let octets = 0;
   for (let at = begin; at < end; at++) {
-    const byte = bytes[at] ?? 0;
-    const first = STEPS[(state << 4) | (byte >>> 4)] ?? IS_ERROR;
-    if (first >= HAS_OCTET) {
-      if (first >= IS_ERROR) throw new HpackError("a string contains Huffman's code of its end");
-      if (octets < target.length) target[octets] = first >>> OCTET_SHIFT;
-      octets++;
+    const octet = bytes[at] ?? 0;
+    for (let shift = 4; shift >= 0; shift -= 4) {
+      const step = STEPS[(state << 4) | ((octet >>> shift) & 0xf)] ?? IS_ERROR;
+      if (step >= HAS_OCTET) {
+        if (step >= IS_ERROR) throw new HpackError("a string contains Huffman's code of its end");
+        if (octets < target.length) target[octets] = (step >>> OCTET_SHIFT) & 0xff;
+        octets++;
+      }
+      state = step & STATE_MASK;
     }
-    const second = STEPS[((first & STATE_MASK) << 4) | (byte & 0xf)] ?? IS_ERROR;
-    if (second >= HAS_OCTET) {
-      if (second >= IS_ERROR) throw new HpackError("a string contains Huffman's code of its end");
-      if (octets < target.length) target[octets] = second >>> OCTET_SHIFT;
-      octets++;
-    }
-    state = second & STATE_MASK;
   }
   if (MAY_END[state] !== 1) throw new HpackError("a Huffman-coded string is padded wrongly");
   return octets;
