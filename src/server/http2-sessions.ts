@@ -10,8 +10,9 @@ import type { CallOrigin } from "../grpc/server-call.ts";
 import { Status } from "../grpc/status.ts";
 import { Http2Connection } from "../http2/connection.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
+import { ConnectionError } from "../http2/http2-error.ts";
 import { NO_USER } from "../http2/no-user.ts";
-import type { RequestFields, ServerStream } from "../http2/server-stream.ts";
+import { ErrorCode, type RequestFields, type ServerStream } from "../http2/server-stream.ts";
 import type { BridgedFrom } from "./bridged-socket.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
 import type { HttpBridge } from "./http-bridge.ts";
@@ -77,7 +78,10 @@ class Http2Session implements CallOrigin {
     this.#connection = new Http2Connection({
       socket,
       onStream: (stream) => this.#take(stream),
-      onError: (err) => shared.log.debug({ err }, "an HTTP/2 connection failed"),
+      onError: (err) => {
+        const isOurs = err instanceof ConnectionError && err.code === ErrorCode.INTERNAL_ERROR;
+        shared.log[isOurs ? "error" : "debug"]({ err }, "an HTTP/2 connection failed");
+      },
     });
   }
 
