@@ -106,7 +106,7 @@ class RawServer {
 
   #serve(socket: Socket): void {
     this.#socket = socket;
-    // The settings that every connection begins with are acknowledged as any.
+    // The settings that every connection begins with are acknowledged like all others.
     this.acks.push(() => {});
     socket.write(settings([]));
     socket.on("error", () => {});
