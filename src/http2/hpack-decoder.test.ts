@@ -65,6 +65,10 @@ describe("HpackDecoder.decode", () => {
     ["a name's index beyond the tables", [0x40 | 62, ...text("a")]],
     ["an integer of 2^31", integer(0x80, MOST_PREFIX, 2 ** 31)],
     ["an integer that never ends", [0xff, ...new Array<number>(100).fill(0x80), 0]],
+    [
+      "an integer of more octets than any needs",
+      [0, 1, 0x61, 0x7f, 0x80, 0x80, 0x80, 0x80, 0x80, 0, ...new Array<number>(127).fill(0x61)],
+    ],
     ["an integer that overflows", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]],
     ["an integer that is cut short", [0xff, 0x80]],
     ["a name that is cut short", [0, 5, 0x61, 0x62]],
@@ -120,6 +124,14 @@ describe("HpackDecoder.decode", () => {
     expect(told(fields)).toEqual(["name: value"]);
     expect(decode([NEWEST], by)).toEqual(["name: value"]);
   });
+});
+
+test("HpackDecoder.decode: an integer of 2^31 is too large, whatever it would mean; one less is not", () => {
+  for (const prefix of [0x80, 0x40, 0x20, 0x10, 0]) {
+    const mask = prefix === 0x80 ? 0x7f : prefix === 0x40 ? 0x3f : prefix === 0x20 ? 0x1f : 0x0f;
+    expect(() => decode(integer(prefix, mask, 2 ** 31))).toThrow("an integer is too large");
+    expect(() => decode(integer(prefix, mask, 2 ** 31 - 1))).toThrow(/no field has|beyond the limit/);
+  }
 });
 
 describe("HpackDecoder and table sizes", () => {
