@@ -19,7 +19,7 @@ import type { HttpBridge } from "./http-bridge.ts";
 
 export interface Http2SessionsOptions {
   readonly grpc: GrpcServer;
-  readonly bridge: HttpBridge;
+  readonly bridge: Pick<HttpBridge, "handle">;
   readonly limit: ConnectionLimit;
   /** Who asks by a connection. */
   readonly peerOf: (from: BridgedFrom, fields: RequestFields) => CallPeer;
@@ -74,7 +74,7 @@ class Http2Session implements CallOrigin {
     const encrypted = socket instanceof TLSSocket;
     this.#from = { remoteAddress: socket.remoteAddress, encrypted, connection: socket };
     // One that is too many has its time from its limit.
-    if (!this.#isTooMany) socket.setTimeout(KEEP_ALIVE_MS, () => this.#onIdle());
+    if (!this.#isTooMany) socket.setTimeout(KEEP_ALIVE_MS).on("timeout", () => this.#onIdle());
     this.#connection = new Http2Connection({
       socket,
       onStream: (stream) => this.#take(stream),
