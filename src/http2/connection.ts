@@ -20,7 +20,6 @@ import {
   Flag,
   type Frame,
   FrameType,
-  frame,
   goAwayFrame,
   numberFrame,
   readUint31,
@@ -51,7 +50,7 @@ const SETTINGS = settingsFrame([
   [Setting.INITIAL_WINDOW_SIZE, HTTP2_STREAM_WINDOW_BYTES],
   [Setting.MAX_HEADER_LIST_SIZE, MAX_HEADER_BYTES],
 ]);
-const SETTINGS_ACK = frame({ type: FrameType.SETTINGS, flags: Flag.ACK, streamId: 0 }, NO_BYTES);
+const SETTINGS_ACK = { type: FrameType.SETTINGS, flags: Flag.ACK, streamId: 0, payload: NO_BYTES };
 const WIDER_WINDOW = numberFrame(FrameType.WINDOW_UPDATE, 0, HTTP2_CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES);
 
 /** The part of the window that is given back in one go, in bytes. */
@@ -301,8 +300,7 @@ export class Http2Connection implements FrameTaker, StreamHost {
   #onPing({ flags, streamId, payload }: Frame): void {
     if (streamId !== 0) throw broken("PING is of the connection");
     if (payload.length !== PING_BYTES) throw wrongSize("PING");
-    if ((flags & Flag.ACK) === 0)
-      this.#sender.send(frame({ type: FrameType.PING, flags: Flag.ACK, streamId: 0 }, payload));
+    if ((flags & Flag.ACK) === 0) this.#sender.send({ type: FrameType.PING, flags: Flag.ACK, streamId: 0, payload });
   }
 
   /** The client begins no more requests: it is done when it is done. */

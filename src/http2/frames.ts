@@ -50,75 +50,53 @@ export interface Frame extends FrameHead {
   readonly payload: Buffer;
 }
 
-/** A frame with its payload, which is little: it is copied. */
-export function frame(head: FrameHead, payload: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + payload.length);
-  writeFrameHead(bytes, head, payload.length);
-  bytes.set(payload, FRAME_HEAD_BYTES);
-  return bytes;
+/** One that is sent. */
+export interface SentFrame extends FrameHead {
+  readonly payload: Uint8Array;
 }
 
-/** A frame without its payload of so many bytes, which follows. */
-export function frameHead(head: FrameHead, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES);
-  writeFrameHead(bytes, head, length);
-  return bytes;
+/** Where its payload goes. */
+export function writeFrameHead(bytes: Buffer, at: number, { type, flags, streamId, payload }: SentFrame): number {
+  const { length } = payload;
+  bytes[at] = length >>> 16;
+  bytes[at + 1] = (length >>> 8) & 0xff;
+  bytes[at + 2] = length & 0xff;
+  bytes[at + 3] = type;
+  bytes[at + 4] = flags;
+  writeUint32(bytes, streamId, at + 5);
+  return at + FRAME_HEAD_BYTES;
 }
 
-function writeFrameHead(bytes: Buffer, { type, flags, streamId }: FrameHead, length: number): void {
-  bytes[0] = length >>> 16;
-  bytes[1] = (length >>> 8) & 0xff;
-  bytes[2] = length & 0xff;
-  bytes[3] = type;
-  bytes[4] = flags;
-  writeUint32(bytes, streamId, 5);
+/** Where the next frame goes. */
+export function writeFrame(bytes: Buffer, at: number, frame: SentFrame): number {
+  const begin = writeFrameHead(bytes, at, frame);
+  bytes.set(frame.payload, begin);
+  return begin + frame.payload.length;
 }
 
 /** A frame whose payload is one number: RST_STREAM and WINDOW_UPDATE. */
-export function numberFrame(type: FrameType, streamId: number, value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + 4);
-  writeFrameHead(bytes, { type, flags: 0, streamId }, 4);
-  writeUint32(bytes, value, FRAME_HEAD_BYTES);
-  return bytes;
+export function numberFrame(type: FrameType, streamId: number, value: number): SentFrame {
+  const payload = Buffer.allocUnsafe(4);
+  writeUint32(payload, value, 0);
+  return { type, flags: 0, streamId, payload };
 }
 
-export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): Buffer {
+export function settingsFrame(settings: readonly (readonly [id: number, value: number])[]): SentFrame {
   const payload = Buffer.allocUnsafe(6 * settings.length);
   for (const [at, [id, value]] of settings.entries()) {
     payload.writeUInt16BE(id, 6 * at);
     payload.writeUInt32BE(value, 6 * at + 2);
   }
-  return frame({ type: FrameType.SETTINGS, flags: 0, streamId: 0 }, payload);
+  return { type: FrameType.SETTINGS, flags: 0, streamId: 0, payload };
 }
 
 /** `reason` is for people (6.8). */
-export function goAwayFrame(lastStreamId: number, code: number, reason: string): Buffer {
+export function goAwayFrame(lastStreamId: number, code: number, reason: string): SentFrame {
   const payload = Buffer.alloc(8 + Buffer.byteLength(reason));
   writeUint32(payload, lastStreamId, 0);
   writeUint32(payload, code, 4);
   payload.write(reason, 8);
-  return frame({ type: FrameType.GOAWAY, flags: 0, streamId: 0 }, payload);
-}
-
-export interface FieldFramesOptions {
-  readonly streamId: number;
-  /** Whether the stream ends with them. */
-  readonly isLast: boolean;
-  /** The largest frame that may be sent, in bytes. */
-  readonly frameBytes: number;
-}
-
-/** The fields of an answer, or its trailers, in as many frames as they need. */
-export function fieldFrames(fields: Uint8Array, options: FieldFramesOptions): readonly Buffer[] {
-  const { streamId, isLast, frameBytes } = options;
-  const frames: Buffer[] = [];
-  for (let at = 0; at === 0 || at < fields.length; at += frameBytes) {
-    const type = at === 0 ? FrameType.HEADERS : FrameType.CONTINUATION;
-    const endStream = at === 0 && isLast ? Flag.END_STREAM : 0;
-    const endFields = at + frameBytes >= fields.length ? Flag.END_HEADERS : 0;
-    frames.push(frame({ type, flags: endStream | endFields, streamId }, fields.subarray(at, at + frameBytes)));
-  }
-  return frames;
+  return { type: FrameType.GOAWAY, flags: 0, streamId: 0, payload };
 }
 
 /** 31 bits: the first one means nothing, and is not looked at. */

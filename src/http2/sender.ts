@@ -1,6 +1,6 @@
 /** What a connection sends, and how much of bodies it may send: they take turns, frame by frame. */
 import type { Socket } from "node:net";
-import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES } from "./frames.ts";
+import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, type SentFrame } from "./frames.ts";
 import { Output } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
 
@@ -41,9 +41,9 @@ export class Sender {
     return this.#output.unsentBytes;
   }
 
-  /** Sends frames, for whose bodies there is room. Nobody may change them any more. */
-  send(frames: Uint8Array): void {
-    this.#output.add(frames);
+  /** Sends a frame; where it is of a body, there is room for it. Nobody may change its payload any more. */
+  send(frame: SentFrame): void {
+    this.#output.add(frame);
   }
 
   /** Takes so many bytes of a body from the room. */

@@ -1,7 +1,7 @@
 /** A stream of a connection: the windows of both sides, what waits for them, and which side has ended. */
 import { NO_BYTES } from "../base/bytes.ts";
 import { HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
-import { Flag, FrameType, fieldFrames, frame, frameHead, MAX_WINDOW_BYTES, numberFrame } from "./frames.ts";
+import { Flag, FrameType, MAX_WINDOW_BYTES, numberFrame } from "./frames.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { PieceQueue } from "./piece-queue.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -33,9 +33,6 @@ const HIGH_WATER_BYTES = 16 * 1024;
 
 /** Larger pieces take turns with those of other streams, frame by frame. */
 const MOST_SENT_AT_ONCE_BYTES = 64 * 1024;
-
-/** Smaller pieces are copied behind the head of their frame. */
-const MOST_COPIED_BYTES = 16 * 1024;
 
 /** The part of a window that is given back in one go. */
 const RETURNED_BYTES = HTTP2_STREAM_WINDOW_BYTES / 2;
@@ -216,7 +213,16 @@ export class Stream implements ServerStream, Waiting {
 
   #sendFields(fields: Uint8Array, isLast: boolean): void {
     const { frameBytes } = this.#sender;
-    for (const bytes of fieldFrames(fields, { streamId: this.id, isLast, frameBytes })) this.#sender.send(bytes);
+    const endStream = isLast ? Flag.END_STREAM : 0;
+    if (fields.length <= frameBytes) {
+      this.#send(FrameType.HEADERS, endStream | Flag.END_HEADERS, fields);
+      return;
+    }
+    this.#send(FrameType.HEADERS, endStream, fields.subarray(0, frameBytes));
+    for (let at = frameBytes; at < fields.length; at += frameBytes) {
+      const flags = at + frameBytes >= fields.length ? Flag.END_HEADERS : 0;
+      this.#send(FrameType.CONTINUATION, flags, fields.subarray(at, at + frameBytes));
+    }
   }
 
   /** For which there is room. */
@@ -225,16 +231,13 @@ export class Stream implements ServerStream, Waiting {
     this.#sendWindow -= piece.length;
     sender.spend(piece.length);
     const most = sender.frameBytes;
-    const head = { type: FrameType.DATA, flags: 0, streamId: this.id };
     for (let at = 0; at < piece.length; at += most) {
-      const part = piece.length <= most ? piece : piece.subarray(at, at + most);
-      if (part.length < MOST_COPIED_BYTES) {
-        sender.send(frame(head, part));
-      } else {
-        sender.send(frameHead(head, part.length));
-        sender.send(part);
-      }
+      this.#send(FrameType.DATA, 0, piece.length <= most ? piece : piece.subarray(at, at + most));
     }
+  }
+
+  #send(type: FrameType, flags: number, payload: Uint8Array): void {
+    this.#sender.send({ type, flags, streamId: this.id, payload });
   }
 
   #onSentAll(): void {
@@ -252,7 +255,7 @@ export class Stream implements ServerStream, Waiting {
 
   #sendEnd(): void {
     if (this.#trailers !== undefined) this.#sendFields(this.#trailers, true);
-    else this.#sender.send(frame({ type: FrameType.DATA, flags: Flag.END_STREAM, streamId: this.id }, NO_BYTES));
+    else this.#send(FrameType.DATA, Flag.END_STREAM, NO_BYTES);
     this.#onSentEnd();
   }
 
