@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { goProgram } from "../support/go-programs.ts";
 import { interopService } from "../support/interop-service.ts";
 import { startTestService, type TestService } from "../support/test-service.ts";
-import { goClient } from "../support/with-go-client.ts";
 
 const run = promisify(execFile);
 
@@ -24,7 +24,7 @@ const CASES = [
   "unimplemented_service",
 ] as const;
 
-const client = await goClient();
+const client = await goProgram({ name: "go-client.mjs", purpose: "test gRPC with grpc-go" });
 
 let running: TestService;
 beforeAll(async () => {
@@ -37,6 +37,6 @@ if ("missing" in client) {
 } else {
   test.each(CASES)("GrpcServer: grpc-go's interoperability test %s passes", async (name) => {
     const { host } = new URL(running.clientUrl);
-    expect((await run(client.program, [host, name])).stdout.trim()).toBe(name);
+    expect((await run(client.printed, [host, name])).stdout.trim()).toBe(name);
   });
 }
