@@ -23,8 +23,11 @@ import {
   widen,
 } from "../../test/support/h2-frames.ts";
 import { answers, type CheckedHttp2, serveChecked } from "../../test/support/http2-checked.ts";
-import { HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
+import { HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_RESET_BURST, HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
 import { ErrorCode } from "./server-stream.ts";
+
+/** Beyond those that a test uses. */
+const LATER_ID = 100_001;
 
 let served: CheckedHttp2;
 let client: RawClient;
@@ -225,12 +228,8 @@ describe("Http2Connection: rules of frames", () => {
   });
 
   test("Http2Connection: DATA beyond a call's window, which nobody reads, ends the call", async () => {
-    await using paused = await serveChecked((stream) => {
-      if (stream.fields[":path"] === "/wait") stream.pause();
-      return stream.fields[":path"] === "/wait" ? {} : answers(stream);
-    });
-    using one = new RawClient({ port: paused.port });
-    one.send(open(1, "/wait"));
+    using one = new RawClient({ port: served.port });
+    one.send(open(1, "/pause"));
     for (let at = 0; at < HTTP2_STREAM_WINDOW_BYTES; at += 16_384) one.send(data(1, Buffer.alloc(16_384)));
     await one.settle();
     expect(one.frames.filter(({ type }) => type === Type.reset || type === Type.goAway)).toEqual([]);
@@ -258,17 +257,26 @@ describe("Http2Connection: rules of frames", () => {
     expect(paused.over).toBe(paused.requests);
   });
 
-  test("Http2Connection: windows are given back of calls that are gone, and for padding", async () => {
-    // Four times the window of the connection, on calls that nobody reads.
-    for (let at = 0; at < 4 * 4; at++) {
-      client.send(open(streamId(at), "/wait"));
-      for (let sent = 0; sent < HTTP2_STREAM_WINDOW_BYTES; sent += 16_384) {
-        client.send(data(streamId(at), padded(Buffer.alloc(16_384 - 256), 255), PADDED));
-      }
-      await client.settle();
-      client.send(reset(streamId(at)));
+  const block = Buffer.alloc(16_384);
+  test.each([
+    ["calls that nobody read, when they are reset", (id: number) => [open(id, "/pause"), data(id, block), reset(id)]],
+    ["calls that are over", (id: number) => [open(id, "/wait"), reset(id), data(id, block)]],
+    [
+      "bodies that are longer than they say",
+      (id: number) => [
+        frame([Type.headers, END_HEADERS, id], request("/wait", literal("content-length", "1"))),
+        data(id, block),
+      ],
+    ],
+    ["padding", (id: number) => [open(id, "/pause"), data(id, padded(Buffer.alloc(0), 255), PADDED), reset(id)]],
+  ] as const)("Http2Connection: the connection's window is given back for %s", async (_title, make) => {
+    const size = make(1).find((bytes) => bytes[3] === Type.data)?.length ?? 0;
+    const count = (4 * HTTP2_CONNECTION_WINDOW_BYTES) / size;
+    for (let at = 0; at < count && at < HTTP2_RESET_BURST / 2; at++) {
+      client.send(...make(streamId(at)));
+      if (at % 32 === 31) await client.settle();
     }
-    client.send(open(1_001, "/next", END_STREAM));
-    expect((await client.bodyOf(1_001)).toString()).toBe("/next");
+    client.send(open(LATER_ID, "/next", END_STREAM));
+    expect((await client.bodyOf(LATER_ID)).toString()).toBe("/next");
   });
 });

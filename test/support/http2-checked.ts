@@ -228,13 +228,17 @@ export function pour(stream: ServerStream, bytes: number, pieceBytes = 16_384): 
   return { onDrain: go };
 }
 
-/** What the paths of tests answer: `/echo`, `/wait` (nothing), `/pour/BYTES` and, for all others, the path. */
+/**
+ * What the paths of tests answer: `/echo`, `/wait` (nothing), `/pause` (nothing, and no body is read), `/pour/BYTES`
+ * and, for all others, the path.
+ */
 export function answers(stream: ServerStream): Partial<StreamUser> {
   const path = stream.fields[":path"] ?? "";
   const [, kind, bytes] = path.split("/");
   if (kind === "echo") return echo(stream);
   if (kind === "pour") return pour(stream, Number(bytes));
-  if (kind === "wait") return {};
+  if (kind === "pause") stream.pause();
+  if (kind === "wait" || kind === "pause") return {};
   stream.respond(OK, false);
   stream.write(Buffer.from(path));
   stream.end();
