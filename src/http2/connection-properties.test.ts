@@ -77,12 +77,13 @@ describe("Http2Connection: clients of node:http2", () => {
           lookup: (_host, _options, answer) => answer(null, [{ address: "127.0.0.1", family: 4 }]),
           settings: { initialWindowSize: window, maxFrameSize: frameSize },
         });
+        let later: NodeJS.Timeout | undefined;
         try {
           await once(client, "connect");
-          if (laterWindow !== null)
-            setTimeout(() => client.closed || client.settings({ initialWindowSize: laterWindow }), 5);
+          if (laterWindow !== null) later = setTimeout(() => client.settings({ initialWindowSize: laterWindow }), 5);
           await Promise.all(calls.map((one) => play(client, one, most)));
         } finally {
+          clearTimeout(later);
           client.destroy();
         }
       });
