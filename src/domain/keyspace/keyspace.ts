@@ -2,6 +2,7 @@
  * What v3 clients see of the store: the engine less its internal keys. Requests are answered as if no key began with
  * byte 0: none is read, counted, compared, deleted or told of, and writing one is `invalidArgument`.
  */
+import { orRejected } from "../../base/or-rejected.ts";
 import type { Engine, EngineStatus, Watch } from "../../engine/engine.ts";
 import type {
   LeaseGrant,
@@ -48,15 +49,8 @@ class ClientKeyspace implements Keyspace {
     return this.#engine.range(clientRange(request));
   }
 
-  /** Without a promise of its own, as nothing is done with the answer. */
   txn(request: TxnRequest): Promise<TxnResult> {
-    let allowed: TxnRequest;
-    try {
-      allowed = clientTxn(request);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.#engine.txn(allowed);
+    return orRejected(() => this.#engine.txn(clientTxn(request)));
   }
 
   watch(request: WatchRequest): Watch {

@@ -3,6 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import { MusterError } from "../../base/errors.ts";
 import { FIRST_READ_SLICE_MS, PROBE_BYTES, READ_SLICE_MS } from "../../base/limits.ts";
 import { type Log, silentLog } from "../../base/log.ts";
+import { orRejected } from "../../base/or-rejected.ts";
 import type { DiskUse, Engine, EngineStatus, Snapshot, Watch } from "../engine.ts";
 import type {
   LeaseGrant,
@@ -337,14 +338,5 @@ class LmdbEngine implements Engine {
   #timeUp(afterMs: number): () => boolean {
     const deadline = this.#monotonic() + afterMs;
     return () => this.#monotonic() >= deadline;
-  }
-}
-
-/** What \`work\` answers; a promise, also where it throws: an async function would make two promises more for each call. */
-function orRejected<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return work();
-  } catch (error) {
-    return Promise.reject(error);
   }
 }
