@@ -159,24 +159,6 @@ export const STOP_DEADLINE_MS = 4_500;
 /** A second signal within this time is the first one's echo: npm passes a Ctrl-C on that the terminal sent already. */
 export const SIGNAL_ECHO_MS = 100;
 
-/** How many keys the first read of a directory's listing takes; later ones double while children are plain keys. */
-export const TREE_SCAN_FIRST_KEYS = 32;
-
-/** How many keys a read of a listing takes at least: after it met subtrees, of which a few keys are enough. */
-export const TREE_SCAN_LEAST_KEYS = 4;
-
-/** How many keys a read of a listing takes at most, so that it neither holds the event loop long nor much memory. */
-export const TREE_SCAN_MOST_KEYS = 512;
-
-/** How many bytes of values a read of a listing is to take, going by the read before; beyond, it takes fewer keys. */
-export const TREE_SCAN_BYTES = 1024 * 1024;
-
-/** The first buffer that a listing's nodes are packed into: most listings fit, and Node takes it from its pool. */
-export const PACKED_FIRST_BUFFER_BYTES = 2048;
-
-/** The largest such buffer, but for a single node that needs more; each is four times the one before. */
-export const PACKED_MOST_BUFFER_BYTES = 1024 * 1024;
-
 /** A v2 answer of at most about so many characters is sent whole, with its length; a longer one in pieces of this size. */
 export const V2_ANSWER_PIECE_CHARS = 128 * 1024;
 
@@ -191,54 +173,6 @@ export const RANGE_STREAM_FIRST_KEYS = 10;
 
 /** How many bytes a message of a streamed range is to have, about; etcd's default for a request. */
 export const RANGE_STREAM_BYTES = 1536 * 1024;
-
-/** How often a v2 write is tried again when others overtake it, before it gives up with `contention`. */
-export const TREE_WRITE_ATTEMPTS = 64;
-
-/** How often a read of the v2 tree begins anew when the revision that it reads at is compacted meanwhile. */
-export const TREE_READ_ATTEMPTS = 8;
-
-/** How often an in-order key is tried with the name that etcd would give it; then any name that keeps the order will do. */
-export const TREE_EXACT_NAME_ATTEMPTS = 8;
-
-/** Directories of which it is remembered what was found there, so that creating a file need not read them. About 300 bytes each. */
-export const MAX_KNOWN_DIRECTORIES = 16_384;
-
-/** Files that only v3 wrote of which it is remembered that they have no side record. About 150 bytes each, and its path. */
-export const MAX_KNOWN_BARE_FILES = 32_768;
-
-/** Nodes whose latest reading is kept, so that the next one need not read it. */
-export const MAX_TREE_READINGS = 1_024;
-
-/** The largest reading that is kept, in bytes of paths and values; the answer made of it is kept too. */
-export const TREE_READING_BYTES = 16 * 1024;
-
-/** Events that v2 watches find in memory; older ones are read from the engine. etcd v2 keeps 1,000 and no more. */
-export const TREE_HISTORY_EVENTS = 4096;
-
-/** Bytes of keys and values that the events kept in memory may hold; beyond, the oldest go (1,000 small ones always fit). */
-export const TREE_HISTORY_BYTES = 64 * 1024 * 1024;
-
-/** Events that are looked at to find out whether something stands as it did: reading it anew takes about as long. */
-export const TREE_UNTOUCHED_LOOKS = 512;
-
-/** Events that a v2 watch may be behind before it is ended with a named error; more than the memory's, which may all be told at once. */
-export const TREE_WATCH_QUEUE_EVENTS = 2 * TREE_HISTORY_EVENTS;
-
-/**
- * Due nodes that one turn of the v2 sweeper reads, and lets go side by side; as many again may be on their way to the
- * disk meanwhile. At most MAX_TXN_OPERATIONS, as so many stale ones go in one transaction.
- */
-export const TREE_SWEEP_BATCH = 128;
-
-/** Stale entries of the v2 expiry index that go along with a node that expires: what it takes itself must fit beside them. */
-export const STALE_EXPIRIES_PER_WRITE = 64;
-
-/** The longest that the v2 sweeper sleeps while some node is to go: timers stand still while the machine sleeps. */
-export const TREE_SWEEP_LONGEST_SLEEP_MS = 500;
-
-/** How long the v2 sweeper waits after a failure. */
-export const TREE_SWEEP_RETRY_MS = 1_000;
 
 /** The largest form body of a v2 request; a value may fill it. etcd's default for a request. Operators: --max-request-bytes. */
 export const V2_BODY_BYTES = 1536 * 1024;
@@ -277,22 +211,10 @@ export const FIRST_EVENTS_PER_TURN = 8;
 export const FIRST_READ_SLICE_MS = 2;
 
 /**
- * Changes that one step of the background compaction forgets at a time; steps ride along with the writes of others. A step
- * does this again until it has kept up with them (COMPACTION_FREED_OF_WRITTEN).
- */
-export const COMPACTION_STEP_CHANGES = 256;
-
-/** Bytes of forgotten changes that are enough at a time, however few they are: LMDB hands out copies. */
-export const COMPACTION_STEP_BYTES = 4 * 1024 * 1024;
-
-/**
  * The largest data file whose pages are all looked at before it is opened; of a larger one only the tables' first ones
  * are. Looking takes about half a second for a GiB.
  */
 export const FULL_FILE_CHECK_BYTES = 2 ** 30;
-
-/** How long the background compaction waits after the store could not be written. */
-export const COMPACTION_RETRY_MS = 1_000;
 
 /** How often expired leases are looked for; etcd's. */
 export const LEASE_CHECK_MS = 500;
@@ -317,33 +239,6 @@ export const WATCH_QUEUES_BYTES = 256 * 1024 * 1024;
 
 /** What a message that waits takes beside keys and values, about. */
 export const WATCH_MESSAGE_BYTES = 256;
-
-/** How much history the automatic compaction keeps by default, in ms; more, where COMPACTION_KEEP_REVISIONS keeps more. */
-export const COMPACTION_KEEP_MS = 60 * 60 * 1000;
-
-/** How many revisions the automatic compaction keeps by default; more, where COMPACTION_KEEP_MS keeps more. */
-export const COMPACTION_KEEP_REVISIONS = 10_000;
-
-/**
- * Disk that history may take, whatever COMPACTION_KEEP_MS and COMPACTION_KEEP_REVISIONS ask for; more, where
- * COMPACTION_HISTORY_OF_LIVE allows more. Steady overwriting would fill every disk within the hour that is to be kept.
- */
-export const COMPACTION_HISTORY_BYTES = 64 * 1024 * 1024;
-
-/** Disk that history may take as a part of what lives takes: with what is free for a while, the file stays within three times that. */
-export const COMPACTION_HISTORY_OF_LIVE = 0.5;
-
-/** Revisions that are kept even where their history takes more disk than that; etcd v2 keeps so many events. */
-export const COMPACTION_LEAST_REVISIONS = 1_000;
-
-/**
- * How often the automatic compaction looks: often enough that a store does not grow much between two looks, though it is
- * overwritten as fast as its disk allows. Where nothing was written, a look costs a few µs.
- */
-export const COMPACTION_INTERVAL_MS = 100;
-
-/** How long the v2 tree waits before it watches the engine anew, when its watch broke. */
-export const TREE_WATCH_RETRY_MS = 100;
 
 /** What a probe of the store writes: as many pages as a few ordinary writes need, so that a full disk shows before they fail. */
 export const PROBE_BYTES = 128 * 1024;

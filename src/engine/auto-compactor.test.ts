@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { COMPACTION_HISTORY_BYTES, COMPACTION_LEAST_REVISIONS } from "../base/compaction-limits.ts";
 import { MusterError } from "../base/errors.ts";
-import { COMPACTION_HISTORY_BYTES, COMPACTION_LEAST_REVISIONS } from "../base/limits.ts";
 import { AutoCompactor, type AutoCompactorOptions } from "./auto-compactor.ts";
 import type { DiskUse } from "./engine.ts";
 

@@ -4,7 +4,6 @@
  * may take: a store that is overwritten without pause keeps less, or it would fill its disk.
  */
 import type { Clock } from "../base/clock.ts";
-import { isMusterError } from "../base/errors.ts";
 import {
   COMPACTION_HISTORY_BYTES,
   COMPACTION_HISTORY_OF_LIVE,
@@ -12,7 +11,8 @@ import {
   COMPACTION_KEEP_MS,
   COMPACTION_KEEP_REVISIONS,
   COMPACTION_LEAST_REVISIONS,
-} from "../base/limits.ts";
+} from "../base/compaction-limits.ts";
+import { isMusterError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import type { Engine } from "./engine.ts";
 import type { Revision } from "./model.ts";

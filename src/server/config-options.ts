@@ -3,13 +3,9 @@
  * file `name`), what it takes, its default and what it is for. The command line's help and the errors are made of it.
  */
 import { z } from "zod";
+import { COMPACTION_KEEP_MS, COMPACTION_KEEP_REVISIONS } from "../base/compaction-limits.ts";
 import { formatDuration } from "../base/duration.ts";
-import {
-  COMPACTION_KEEP_MS,
-  COMPACTION_KEEP_REVISIONS,
-  DEFAULT_MAX_CONNECTIONS,
-  V2_BODY_BYTES,
-} from "../base/limits.ts";
+import { DEFAULT_MAX_CONNECTIONS, V2_BODY_BYTES } from "../base/limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../base/log.ts";
 import {
   directory,

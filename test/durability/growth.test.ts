@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { utf8 } from "../../src/base/bytes.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import { COMPACTION_LEAST_REVISIONS } from "../../src/base/limits.ts";
+import { COMPACTION_LEAST_REVISIONS } from "../../src/base/compaction-limits.ts";
 import { AutoCompactor } from "../../src/engine/auto-compactor.ts";
 import type { DiskUse, Engine, Watch } from "../../src/engine/engine.ts";
 import { openLmdbEngine } from "../../src/engine/lmdb/lmdb-engine.ts";

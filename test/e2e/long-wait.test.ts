@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { TREE_HISTORY_EVENTS } from "../../src/base/limits.ts";
+import { TREE_HISTORY_EVENTS } from "../../src/base/tree-limits.ts";
 import { writeManyTimes } from "../support/many-writes.ts";
 import { registeredMembers } from "../support/registered.ts";
 import { Scenario } from "../support/scenario.ts";

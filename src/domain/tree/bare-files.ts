@@ -2,8 +2,9 @@
  * Files of which it is known that they have no side record that counts, as those that only v3 wrote: telling of the next
  * write to one need not read it.
  */
-import { MAX_KNOWN_BARE_FILES } from "../../base/limits.ts";
+
 import { RecentMap } from "../../base/recent-map.ts";
+import { MAX_KNOWN_BARE_FILES } from "../../base/tree-limits.ts";
 import type { Event } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { spaceOf } from "./tree-layout.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS, TREE_UNTOUCHED_LOOKS } from "../../base/limits.ts";
+import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS, TREE_UNTOUCHED_LOOKS } from "../../base/tree-limits.ts";
 import { EventHistory } from "./event-history.ts";
 import type { DecodedEvent } from "./tree-decode.ts";
 import { parsePath } from "./tree-path.ts";

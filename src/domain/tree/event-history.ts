@@ -1,5 +1,5 @@
 /** The latest events of the tree, for watches that begin in the past. */
-import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS, TREE_UNTOUCHED_LOOKS } from "../../base/limits.ts";
+import { TREE_HISTORY_BYTES, TREE_HISTORY_EVENTS, TREE_UNTOUCHED_LOOKS } from "../../base/tree-limits.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreeNode, TreePath } from "./model.ts";
 import type { DecodedEvent } from "./tree-decode.ts";

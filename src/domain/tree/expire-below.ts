@@ -1,7 +1,7 @@
 /** Lets go what lies below a directory that is to be empty, where all of it is past its time. */
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { TREE_SWEEP_BATCH } from "../../base/limits.ts";
+import { TREE_SWEEP_BATCH } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { InTurn, type Place } from "./in-turn.ts";
 import type { TreePath } from "./model.ts";

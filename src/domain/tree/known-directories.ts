@@ -3,8 +3,8 @@
  * any moment; whoever relies on it lets the write's conditions decide.
  */
 import { NO_BYTES } from "../../base/bytes.ts";
-import { MAX_KNOWN_DIRECTORIES } from "../../base/limits.ts";
 import { RecentMap } from "../../base/recent-map.ts";
+import { MAX_KNOWN_DIRECTORIES } from "../../base/tree-limits.ts";
 import { NO_LEASE, type Revision } from "../../engine/model.ts";
 import type { TreePath } from "./model.ts";
 import { directoryKey } from "./tree-layout.ts";

@@ -6,7 +6,7 @@
  * length of the path (4), length of the value (4; DIRECTORY for a directory), path, value.
  */
 import { type Bytes, NO_BYTES } from "../../base/bytes.ts";
-import { PACKED_FIRST_BUFFER_BYTES, PACKED_MOST_BUFFER_BYTES } from "../../base/limits.ts";
+import { PACKED_FIRST_BUFFER_BYTES, PACKED_MOST_BUFFER_BYTES } from "../../base/tree-limits.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreeNode, TreePath } from "./model.ts";
 

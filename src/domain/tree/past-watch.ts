@@ -1,6 +1,6 @@
 /** A watch of the tree that begins before its latest events: what is older comes from the engine's history. */
 import { isMusterError } from "../../base/errors.ts";
-import { TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
+import { TREE_WATCH_RETRY_MS } from "../../base/tree-limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Revision, WatchRequest } from "../../engine/model.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../base/bytes.ts";
-import { MAX_TXN_OPERATIONS, STALE_EXPIRIES_PER_WRITE, TREE_SWEEP_BATCH } from "../../base/limits.ts";
+import { MAX_TXN_OPERATIONS } from "../../base/limits.ts";
+import { STALE_EXPIRIES_PER_WRITE, TREE_SWEEP_BATCH } from "../../base/tree-limits.ts";
 import type { KeyValue } from "../../engine/model.ts";
 import { StaleExpiries } from "./stale-expiries.ts";
 

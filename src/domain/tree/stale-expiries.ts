@@ -2,7 +2,7 @@
  * Entries of the expiry index that mean nothing any more: the node went otherwise, or with its directory. They go along
  * with nodes that expire, so that clients see no revision of theirs; where very many wait, by revisions of their own.
  */
-import { STALE_EXPIRIES_PER_WRITE, TREE_SWEEP_BATCH } from "../../base/limits.ts";
+import { STALE_EXPIRIES_PER_WRITE, TREE_SWEEP_BATCH } from "../../base/tree-limits.ts";
 import type { Compare, KeyValue, Operation, TxnRequest } from "../../engine/model.ts";
 import { unchanged } from "./tree-changes.ts";
 

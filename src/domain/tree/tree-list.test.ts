@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { utf8 } from "../../base/bytes.ts";
-import { TREE_SCAN_MOST_KEYS } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
+import { TREE_SCAN_MOST_KEYS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { TreeNode } from "./model.ts";

@@ -2,8 +2,9 @@
  * What was read of late, given again only while it is certain that a new reading would say the same: much is asked for
  * far more often than it changes, and reading it costs more than answering.
  */
-import { MAX_TREE_READINGS, TREE_READING_BYTES } from "../../base/limits.ts";
+
 import { RecentMap } from "../../base/recent-map.ts";
+import { MAX_TREE_READINGS, TREE_READING_BYTES } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { TreeNode, TreePath, TreeReading } from "./model.ts";

@@ -1,6 +1,11 @@
 /** Walks over a part of the keyspace at one revision, jumping over subtrees that the caller does not want to see. */
 import type { Bytes } from "../../base/bytes.ts";
-import { TREE_SCAN_BYTES, TREE_SCAN_FIRST_KEYS, TREE_SCAN_LEAST_KEYS, TREE_SCAN_MOST_KEYS } from "../../base/limits.ts";
+import {
+  TREE_SCAN_BYTES,
+  TREE_SCAN_FIRST_KEYS,
+  TREE_SCAN_LEAST_KEYS,
+  TREE_SCAN_MOST_KEYS,
+} from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue, Revision } from "../../engine/model.ts";
 

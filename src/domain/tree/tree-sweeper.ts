@@ -5,7 +5,7 @@
 import type { Bytes } from "../../base/bytes.ts";
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { TREE_SWEEP_BATCH, TREE_SWEEP_LONGEST_SLEEP_MS, TREE_SWEEP_RETRY_MS } from "../../base/limits.ts";
+import { TREE_SWEEP_BATCH, TREE_SWEEP_LONGEST_SLEEP_MS, TREE_SWEEP_RETRY_MS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { KeyValue } from "../../engine/model.ts";
 import { turns } from "../../engine/turns.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { text, utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
-import { TREE_HISTORY_EVENTS } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
+import { TREE_HISTORY_EVENTS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Operation } from "../../engine/model.ts";

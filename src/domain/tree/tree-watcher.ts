@@ -1,6 +1,6 @@
 /** The tree's one watch on the engine, and the watches of the tree that it feeds. */
 import { isMusterError } from "../../base/errors.ts";
-import { TREE_HISTORY_EVENTS, TREE_WATCH_RETRY_MS } from "../../base/limits.ts";
+import { TREE_HISTORY_EVENTS, TREE_WATCH_RETRY_MS } from "../../base/tree-limits.ts";
 import type { Engine, Watch } from "../../engine/engine.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Event, Revision } from "../../engine/model.ts";

@@ -5,7 +5,7 @@
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError, MusterError } from "../../base/errors.ts";
 import { KeyedQueue } from "../../base/keyed-queue.ts";
-import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/limits.ts";
+import { TREE_EXACT_NAME_ATTEMPTS, TREE_WRITE_ATTEMPTS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
 import { expireBelow } from "./expire-below.ts";

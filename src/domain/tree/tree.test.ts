@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { text, utf8 } from "../../base/bytes.ts";
 import type { Clock } from "../../base/clock.ts";
-import { TREE_EXACT_NAME_ATTEMPTS } from "../../base/limits.ts";
 import { silentLog } from "../../base/log.ts";
+import { TREE_EXACT_NAME_ATTEMPTS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Expiry, TreeEvent, TreeNode, TreePath, WriteCommand } from "./model.ts";

@@ -1,7 +1,8 @@
 /** The v2 tree over an engine: what etcd v2 calls its store. */
 import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { MAX_KEY_BYTES, TREE_READ_ATTEMPTS } from "../../base/limits.ts";
+import { MAX_KEY_BYTES } from "../../base/limits.ts";
+import { TREE_READ_ATTEMPTS } from "../../base/tree-limits.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type {

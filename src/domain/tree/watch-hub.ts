@@ -1,6 +1,6 @@
 /** Tells events to those who wait for them; who waits for another path costs an event nothing. */
 import { MusterError } from "../../base/errors.ts";
-import { TREE_HISTORY_EVENTS, TREE_WATCH_QUEUE_EVENTS } from "../../base/limits.ts";
+import { TREE_HISTORY_EVENTS, TREE_WATCH_QUEUE_EVENTS } from "../../base/tree-limits.ts";
 import { LongLoop } from "../../engine/long-loop.ts";
 import type { Revision } from "../../engine/model.ts";
 import { EventHistory } from "./event-history.ts";

@@ -3,9 +3,14 @@
  * once; if the process dies meanwhile, the next one goes on from it.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { COMPACTION_FREED_OF_WRITTEN, COMPACTION_PAUSE_MS } from "../../base/compaction-limits.ts";
+import {
+  COMPACTION_FREED_OF_WRITTEN,
+  COMPACTION_PAUSE_MS,
+  COMPACTION_RETRY_MS,
+  COMPACTION_STEP_BYTES,
+  COMPACTION_STEP_CHANGES,
+} from "../../base/compaction-limits.ts";
 import { isMusterError } from "../../base/errors.ts";
-import { COMPACTION_RETRY_MS, COMPACTION_STEP_BYTES, COMPACTION_STEP_CHANGES } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Revision } from "../model.ts";
 import type { Draft } from "./lmdb-draft.ts";

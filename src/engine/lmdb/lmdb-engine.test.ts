@@ -7,8 +7,9 @@ import { del, MovedClock, put, txn } from "../../../test/support/brief-requests.
 import { PATIENTLY } from "../../../test/support/until.ts";
 import { utf8 } from "../../base/bytes.ts";
 import { systemClock } from "../../base/clock.ts";
+import { COMPACTION_STEP_CHANGES } from "../../base/compaction-limits.ts";
 import { MusterError } from "../../base/errors.ts";
-import { COMPACTION_STEP_CHANGES, LEASE_CHECK_MS } from "../../base/limits.ts";
+import { LEASE_CHECK_MS } from "../../base/limits.ts";
 import { type Log, silentLog } from "../../base/log.ts";
 import type { Engine } from "../engine.ts";
 import type { RangeRequest } from "../model.ts";
