@@ -26,13 +26,13 @@ import { expiredFile, type Found, firstExpired, firstMissing, isEmpty, type Loca
 const IN_ORDER_DIGITS = 20;
 
 export interface TreeWriterOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
   /**
    * Whether other processes write to the store as well. Then every write reads first: one that need not, and so takes
    * half the time, would leave theirs hardly a moment in which what they read still holds.
    */
   readonly isShared?: boolean;
-  readonly engine: Engine;
-  readonly clock: Clock;
   /** Told of each node that went because its time was over. */
   readonly onExpired: () => void;
   /** Told of what is written, where one event tells all of it. */

@@ -33,11 +33,11 @@ export interface TreeLog {
 }
 
 export interface TreeOptions {
-  /** Whether other processes write to the engine as well. */
-  readonly isShared?: boolean;
   readonly engine: Engine;
   readonly clock: Clock;
   readonly log: TreeLog;
+  /** Whether other processes write to the engine as well. */
+  readonly isShared?: boolean;
   /** Told of each node that this process has let go because its time was over. */
   readonly onExpired?: () => void;
 }
