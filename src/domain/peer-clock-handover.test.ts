@@ -1,7 +1,7 @@
 /** What a wrong clock is taken for while its peers leave, die and are started again, by a time that the test makes pass. */
-import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ClockProcess, ClockStage } from "../../test/support/clock-stage.ts";
+import { deferred } from "../../test/support/deferred.ts";
 import { passTime } from "../../test/support/pass-time.ts";
 import type { Watch } from "../engine/engine.ts";
 
@@ -113,14 +113,18 @@ describe("PeerClocks: a wrong clock is not trusted", () => {
     const wrong = stage.open("c", TEN_MINUTES, "c's");
     const { engine } = wrong;
     const [watch, txn] = [engine.watch.bind(engine), engine.txn.bind(engine)];
-    engine.watch = (request) => toldLate(watch(request));
+    const hasRead = deferred();
+    engine.watch = (request) => {
+      hasRead.resolve();
+      return toldLate(watch(request));
+    };
     engine.txn = async (request) => {
       engine.txn = txn;
       await new Promise((resolve) => setTimeout(resolve, 20));
       return txn(request);
     };
-    // Until it has read who is there: nobody.
-    for (let turns = 0; turns < 60; turns++) await turn();
+    // Who is there: nobody.
+    await hasRead.promise;
     stage.open("a", 0, "a's");
     expect(await howLong(10_000, () => wrong.peers.isTrusted)).toBe(0);
   });

@@ -63,7 +63,8 @@ async function playStep(step: Step, run: CaseRun): Promise<Answer | undefined> {
 async function startPoll(step: RequestStep, run: CaseRun): Promise<void> {
   const poll = run.client.open(rawRequest(step, run.scope));
   run.polls.set(step.id ?? "", poll);
-  await Promise.race([poll.whenHeaders, sleep(POLL_STANDS_MS)]);
+  await firstOf([poll.whenHeaders], POLL_STANDS_MS);
+  if (poll.status === 0) poll.abort(`no headers in ${POLL_STANDS_MS} ms`);
 }
 
 async function awaitPoll(step: AwaitStep, run: CaseRun): Promise<Answer> {
@@ -82,7 +83,7 @@ async function awaitPoll(step: AwaitStep, run: CaseRun): Promise<Answer> {
 
 async function readPoll(poll: RawExchange, step: AwaitStep, scope: CaseScope): Promise<Answer> {
   const withinMs = step.within ?? DEFAULT_WITHIN_MS;
-  await Promise.race([poll.whenFinished, sleep(step.response.pending === true ? withinMs : ANSWER_MS)]);
+  await firstOf([poll.whenFinished], step.response.pending === true ? withinMs : ANSWER_MS);
   return poll.finished ? readAnswer(poll, scope) : { kind: "pending" };
 }
 
@@ -90,7 +91,7 @@ async function readStream(stream: RawExchange, step: AwaitStep, events: number):
   const { events: recorded } = step.response;
   await haveCome(stream, Array.isArray(recorded) ? recorded.length : 0, ANSWER_MS);
   await haveCome(stream, events, step.within ?? DEFAULT_WITHIN_MS);
-  await sleep(SURPLUS_EVENTS_MS);
+  await firstOf([stream.whenFinished], SURPLUS_EVENTS_MS);
   return {
     kind: "stream",
     status: stream.status,
@@ -111,7 +112,17 @@ async function haveCome(stream: RawExchange, events: number, withinMs: number): 
     };
     stream.onData();
   });
-  await Promise.race([enough, stream.whenFinished, sleep(withinMs)]);
+  await firstOf([enough, stream.whenFinished], withinMs);
+}
+
+/** Waits for the first of some events, `ms` at most, and leaves no timer behind. */
+async function firstOf(events: readonly Promise<void>[], ms: number): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([...events, sleep(ms, undefined, { signal: over.signal })]);
+  } finally {
+    over.abort();
+  }
 }
 
 async function request(step: RequestStep, run: CaseRun): Promise<Answer> {
