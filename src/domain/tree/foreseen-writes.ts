@@ -9,6 +9,7 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
 import type { KnownDirectories } from "./known-directories.ts";
 import type { Foreseen, Foresight, TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import type { OwnEvents } from "./own-events.ts";
 import { operationsOf, unchanged } from "./tree-changes.ts";
 import { belowRange, directoryKey } from "./tree-layout.ts";
 import { ancestorsOf, isBelow, keyOfPath } from "./tree-path.ts";
@@ -25,15 +26,24 @@ interface Assumed {
   readonly compares: readonly Compare[];
 }
 
+export interface ForeseenWritesOptions {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly directories: KnownDirectories;
+  readonly own: OwnEvents;
+}
+
 export class ForeseenWrites {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #known: KnownDirectories;
+  readonly #own: OwnEvents;
 
-  constructor(options: { readonly engine: Engine; readonly clock: Clock; readonly directories: KnownDirectories }) {
+  constructor(options: ForeseenWritesOptions) {
     this.#engine = options.engine;
     this.#clock = options.clock;
     this.#known = options.directories;
+    this.#own = options.own;
   }
 
   /** Tries a create; undefined where too little is known, or what is known does not hold: then nothing was written. */
@@ -55,11 +65,12 @@ export class ForeseenWrites {
     foreseen: Foreseen,
     { fresh }: Foresight,
   ): Promise<TreeEvent | undefined> {
+    const now = this.#clock.now();
     let revision: Revision | undefined;
     try {
       const result = await this.#engine.txn({
         compares: [...compares, ...foreseen.compares],
-        success: [...operationsOf(plan, located, this.#clock.now()), ...foreseen.operations],
+        success: [...operationsOf(plan, located, now), ...foreseen.operations],
         failure: [],
       });
       revision = result.succeeded ? result.revision : undefined;
@@ -69,7 +80,9 @@ export class ForeseenWrites {
     }
     if (revision === undefined) return undefined;
     if (fresh !== undefined) this.#known.learnMade(fresh, revision);
-    return eventOf(plan, revision);
+    const event = eventOf(plan, revision);
+    this.#own.note(event, now, foreseen.operations);
+    return event;
   }
 
   /** Nothing of what a fresh name names is there; anything else must be known. */

@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { commandArb, treeAnswer } from "../../../test/support/v2-model.ts";
+import { utf8 } from "../../base/bytes.ts";
 import { silentLog } from "../../base/log.ts";
 import { MAX_OWN_EVENT_BYTES, MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
-import type { Expiry, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
+import type { Operation } from "../../engine/model.ts";
+import type { Expiry, Foreseen, Ride, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
 import { OwnEvents } from "./own-events.ts";
 import { Tree } from "./tree.ts";
 import { parsePath, ROOT } from "./tree-path.ts";
@@ -17,6 +19,12 @@ const LAST: WriteCommand = {
   expiry: { kind: "never" },
 };
 
+const RIDE: Ride = {
+  compares: [],
+  operations: [{ kind: "put", request: { key: utf8("\0z"), value: utf8("rides") } }],
+};
+const FORESEEN: Foreseen = { ...RIDE, settle: () => undefined };
+
 function event(index: number): TreeEvent {
   const node = { kind: "file", path: parsePath("/k"), value: new Uint8Array(0) } as const;
   return { action: "set", node: { ...node, createdIndex: 1, modifiedIndex: index }, index };
@@ -25,8 +33,8 @@ function event(index: number): TreeEvent {
 describe("OwnEvents", () => {
   it("gives an event once, with when it was made, to whoever comes to its revision", () => {
     const own = new OwnEvents();
-    own.note(event(5), START);
-    own.note(event(7), START + 1);
+    own.note(event(5), START, []);
+    own.note(event(7), START + 1, []);
     expect(own.take(5)).toEqual({ ...event(5), at: START });
     expect(own.take(5)).toBeUndefined();
     expect(own.take(6)).toBeUndefined();
@@ -36,18 +44,27 @@ describe("OwnEvents", () => {
   it("keeps none that holds much", () => {
     const own = new OwnEvents();
     const { node, ...large } = event(5);
-    own.note({ ...large, node: { ...node, kind: "file", value: new Uint8Array(MAX_OWN_EVENT_BYTES + 1) } }, START);
+    own.note({ ...large, node: { ...node, kind: "file", value: new Uint8Array(MAX_OWN_EVENT_BYTES + 1) } }, START, []);
     expect(own.take(5)).toBeUndefined();
+  });
+
+  it("keeps one with which only internal keys were put, and none with other changes", () => {
+    const own = new OwnEvents();
+    const put = (key: string): Operation => ({ kind: "put", request: { key: utf8(key), value: utf8("v") } });
+    own.note(event(5), START, [put("\0a"), put("\0b")]);
+    own.note(event(6), START, [put("\0a"), put("/k2")]);
+    own.note(event(7), START, [{ kind: "deleteRange", request: { key: utf8("\0a"), end: null } }]);
+    expect([5, 6, 7].map((revision) => own.take(revision)?.index)).toEqual([5, undefined, undefined]);
   });
 
   it("keeps none that comes too late, none that is never told, and no more than so many, the latest", () => {
     const own = new OwnEvents();
     expect(own.take(5)).toBeUndefined();
-    own.note(event(5), START);
-    own.note(event(6), START);
+    own.note(event(5), START, []);
+    own.note(event(6), START, []);
     own.skip(6);
     expect([own.take(5), own.take(6)]).toEqual([undefined, undefined]);
-    for (let index = 7; index < 8 + MAX_OWN_EVENTS; index++) own.note(event(index), START);
+    for (let index = 7; index < 8 + MAX_OWN_EVENTS; index++) own.note(event(index), START, []);
     expect(own.take(7)).toBeUndefined();
     expect(own.take(8)).toBeDefined();
     expect(own.take(7 + MAX_OWN_EVENTS)).toBeDefined();
@@ -59,8 +76,9 @@ it("whoever wrote tells the same events as whoever reads them, to the byte", asy
     fc.constant<Expiry>({ kind: "never" }),
     fc.integer({ min: 1, max: 9 }).map((s): Expiry => ({ kind: "at", expires: START + s * 1_000_000 })),
   );
+  const write = fc.record({ command: commandArb(expiry, fc.boolean()), rides: fc.boolean() });
   await fc.assert(
-    fc.asyncProperty(fc.array(commandArb(expiry, fc.boolean()), { maxLength: 30 }), async (program) => {
+    fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (program) => {
       let now = START;
       const clock = { now: () => now, monotonic: () => now };
       const engine = openMemoryEngine({ clock });
@@ -70,9 +88,11 @@ it("whoever wrote tells the same events as whoever reads them, to the byte", asy
         const watches = await Promise.all(
           [writer, reader].map((tree) => tree.watch({ path: ROOT, recursive: true, waitIndex: 1 })),
         );
-        for (const command of [...program, LAST]) {
+        for (const { command, rides } of [...program, { command: LAST, rides: false }]) {
           now++;
-          await treeAnswer(writer.write(command));
+          await treeAnswer(
+            rides ? writer.write(command, async () => RIDE, { foresee: () => FORESEEN }) : writer.write(command),
+          );
         }
         const [own, read] = await Promise.all(watches.map(untilLast));
         expect(own).toEqual(read);

@@ -3,7 +3,7 @@
  * from what the store tells of its revision. What is not here when the watcher comes to it, it reads.
  */
 import { MAX_OWN_EVENT_BYTES, MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
-import type { Revision } from "../../engine/model.ts";
+import type { Operation, Revision } from "../../engine/model.ts";
 import type { TreeEvent, TreeNode } from "./model.ts";
 
 export class OwnEvents {
@@ -12,9 +12,12 @@ export class OwnEvents {
   /** The watcher has been told of everything up to this revision. */
   #taken: Revision = 0;
 
-  /** Keeps the one event of a revision, and when it was made: nothing else that watches tell of was changed in it. */
-  note(event: TreeEvent, at: number): void {
-    if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES)
+  /**
+   * Keeps the event of a revision, and when it was made, unless there is more to tell of it: `riding` are the changes in
+   * it that are not the event's own.
+   */
+  note(event: TreeEvent, at: number, riding: readonly Operation[]): void {
+    if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES && riding.every(isUntold))
       this.#events[event.index % MAX_OWN_EVENTS] = { ...event, at };
   }
 
@@ -34,6 +37,11 @@ export class OwnEvents {
       if (event !== undefined && event.index <= revision) this.#events[place] = undefined;
     }
   }
+}
+
+/** Whether watches tell nothing of a change. */
+function isUntold(operation: Operation): boolean {
+  return operation.kind === "put" && operation.request.key[0] === 0;
 }
 
 function sizeOf({ node, prevNode }: TreeEvent): number {

@@ -76,7 +76,7 @@ export class RepeatedWrites {
       revision = result.revision;
       this.#keep(plan, revision);
       const event = eventOf({ ...plan, before: { ...file, value: valueBefore(result.results) } }, revision);
-      own.note(event, now);
+      own.note(event, now, []);
       return event;
     } finally {
       if (revision === undefined) {

@@ -145,7 +145,7 @@ export class TreeWriter {
     if (!result.succeeded) return undefined;
     this.#repeated?.learn(plan, located, result.revision);
     const event = eventOf(plan, result.revision);
-    if (ride === undefined && plan.after.kind === "file") own.note(event, now);
+    if (plan.after.kind === "file") own.note(event, now, ride?.operations ?? []);
     return event;
   }
 

@@ -5,6 +5,7 @@ import type { MusterError } from "../../base/errors.ts";
 import type { TreeEvent, TreeNode, TreeReading } from "../../domain/tree/model.ts";
 import type { Revision } from "../../engine/model.ts";
 import { turns } from "../../engine/turns.ts";
+import { sendWhole } from "./send-whole.ts";
 import { toV2Error } from "./v2-errors.ts";
 import { errorJson, eventJson, readingPieces, showsTimes } from "./v2-json.ts";
 
@@ -160,19 +161,6 @@ function writeJson(
   const { status, headers, json, bytes = Buffer.byteLength(json) } = answer;
   response.writeHead(status, [...headers, "Content-Length", String(bytes)]);
   sendWhole(response, json);
-}
-
-/**
- * Sends the rest of an answer, and ends it when that has gone out. Ended together with it, Node sends an empty piece
- * behind it, and both by a slower system call: a GET takes a fifth longer.
- */
-function sendWhole(response: ServerResponse, rest: string): void {
-  response.write(rest);
-  process.nextTick(end, response);
-}
-
-function end(response: ServerResponse): void {
-  response.end();
 }
 
 function writePlain(
