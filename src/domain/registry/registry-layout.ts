@@ -62,15 +62,15 @@ function internalKey(kind: string, ...rest: readonly Bytes[]): Bytes {
 }
 
 export function tokenRecordKey(token: Token): Bytes {
-  return internalKey("r", utf8(token));
+  return utf8(`\0r${token}`);
 }
 
 export function memberRecordKey(token: Token, id: string): Bytes {
-  return internalKey("m", utf8(`${token}/${id}`));
+  return utf8(`\0m${token}/${id}`);
 }
 
 export function movedRecordKey(token: Token, id: string): Bytes {
-  return internalKey("m", utf8(`${token}/${id}/moved`));
+  return utf8(`\0m${token}/${id}/moved`);
 }
 
 /** Whether a key is that of a `moved` record. */
@@ -80,7 +80,7 @@ export function isMovedRecordKey(key: Bytes): boolean {
 
 /** The prefix of all member records of a token. */
 export function memberRecordsPrefix(token: Token): Bytes {
-  return internalKey("m", utf8(`${token}/`));
+  return utf8(`\0m${token}/`);
 }
 
 export function lookAtKey(time: number, token: Token): Bytes {

@@ -8,6 +8,7 @@ import { type Clock, timeOver } from "../../base/clock.ts";
 import { isMusterError } from "../../base/errors.ts";
 import { KeyedQueue } from "../../base/keyed-queue.ts";
 import { type Log, shortToken } from "../../base/log.ts";
+import { orRejected } from "../../base/or-rejected.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Revision } from "../../engine/model.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
@@ -202,11 +203,17 @@ export class Registry {
     return { reading, head };
   }
 
-  async #write(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
-    const target = readRegistryPath(command.path);
-    if (origin.scope === "client") refuseUnusableSize(command);
-    if (target.kind === "outside") return this.#writeOutside(command, origin);
-    if (origin.scope === "public") refuseWhatNodesNeverWrite(command, target);
+  #write(command: WriteCommand, origin: Origin): Promise<TreeEvent> {
+    return orRejected(() => {
+      const target = readRegistryPath(command.path);
+      if (origin.scope === "client") refuseUnusableSize(command);
+      if (target.kind === "outside") return this.#writeOutside(command, origin);
+      if (origin.scope === "public") refuseWhatNodesNeverWrite(command, target);
+      return this.#writeInside(command, target, origin);
+    });
+  }
+
+  async #writeInside(command: WriteCommand, target: InToken, origin: Origin): Promise<TreeEvent> {
     const begins =
       target.kind === "member" && this.#startingOver.noteRegistration(origin.connection, target.token, target.id);
     try {

@@ -8,7 +8,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Compare, Revision } from "../../engine/model.ts";
 import type { KnownDirectories } from "./known-directories.ts";
-import type { Foreseen, Foresight, TreeEvent, TreePath, WriteCommand } from "./model.ts";
+import type { Foresight, TreeEvent, TreePath, WriteCommand } from "./model.ts";
 import type { OwnEvents } from "./own-events.ts";
 import { operationsOf, unchanged } from "./tree-changes.ts";
 import { belowRange, directoryKey } from "./tree-layout.ts";
@@ -23,7 +23,7 @@ export type CreateFile = Extract<WriteCommand, { readonly kind: "create" }>;
 interface Assumed {
   readonly plan: Plan;
   readonly located: Located;
-  readonly compares: readonly Compare[];
+  readonly compares: Compare[];
 }
 
 export interface ForeseenWritesOptions {
@@ -55,31 +55,25 @@ export class ForeseenWrites {
       await Promise.all([looking, preparing]);
       assumed = this.#assume(command, foresight);
     }
+    if (assumed === undefined) return undefined;
+    const { plan, located, compares } = assumed;
     // From here on nothing is awaited before the engine has the write: those that follow build upon it.
-    const foreseen = assumed === undefined ? undefined : foresight.foresee(eventOf(assumed.plan, 0));
-    return assumed === undefined || foreseen === undefined ? undefined : this.#write(assumed, foreseen, foresight);
-  }
-
-  async #write(
-    { plan, located, compares }: Assumed,
-    foreseen: Foreseen,
-    { fresh }: Foresight,
-  ): Promise<TreeEvent | undefined> {
+    const foreseen = foresight.foresee(eventOf(plan, 0));
+    if (foreseen === undefined) return undefined;
     const now = this.#clock.now();
+    const success = operationsOf(plan, located, now);
+    success.push(...foreseen.operations);
+    compares.push(...foreseen.compares);
     let revision: Revision | undefined;
     try {
-      const result = await this.#engine.txn({
-        compares: [...compares, ...foreseen.compares],
-        success: [...operationsOf(plan, located, now), ...foreseen.operations],
-        failure: [],
-      });
+      const result = await this.#engine.txn({ compares, success, failure: [] });
       revision = result.succeeded ? result.revision : undefined;
     } finally {
       if (revision === undefined) this.#known.forgetAbove(plan.path);
       foreseen.settle(revision);
     }
     if (revision === undefined) return undefined;
-    if (fresh !== undefined) this.#known.learnMade(fresh, revision);
+    if (foresight.fresh !== undefined) this.#known.learnMade(foresight.fresh, revision);
     const event = eventOf(plan, revision);
     this.#own.note(event, now, foreseen.operations);
     return event;
@@ -90,15 +84,14 @@ export class ForeseenWrites {
     const { path } = command;
     const known = this.#known.above(fresh ?? path);
     if (known === undefined) return undefined;
-    const made =
-      fresh === undefined ? [] : ancestorsOf(path).filter((above) => above === fresh || isBelow(above, fresh));
-    const ancestors: readonly Ancestor[] = [
-      ...known,
-      ...made.map((above) => ({ path: above, record: undefined, expires: undefined })),
-    ];
-    const located: Located = { revision: 0, target: { kind: "missing", path }, ancestors };
-    const standing = known.flatMap(({ record }) => (record === undefined ? [] : [unchanged(record)]));
-    return { plan: planWrite(command, located), located, compares: [...missing(path, fresh), ...standing] };
+    const compares = missing(path, fresh);
+    for (const { record } of known) if (record !== undefined) compares.push(unchanged(record));
+    const located: Located = {
+      revision: 0,
+      target: { kind: "missing", path },
+      ancestors: fresh === undefined ? known : [...known, ...madeFrom(fresh, path)],
+    };
+    return { plan: planWrite(command, located), located, compares };
   }
 
   async #look(path: TreePath): Promise<void> {
@@ -106,8 +99,15 @@ export class ForeseenWrites {
   }
 }
 
+/** The directories above a path from a name on at which nothing stands yet. */
+function madeFrom(fresh: TreePath, path: TreePath): readonly Ancestor[] {
+  return ancestorsOf(path)
+    .filter((above) => above === fresh || isBelow(above, fresh))
+    .map((above) => ({ path: above, record: undefined, expires: undefined }));
+}
+
 /** Holds while nothing stands at the path, and no key of v3's lies below it; of a fresh name's it is enough to ask two. */
-function missing(path: TreePath, fresh: TreePath | undefined): readonly Compare[] {
+function missing(path: TreePath, fresh: TreePath | undefined): Compare[] {
   if (fresh !== undefined) return [absent(keyOfPath(path)), absent(directoryKey(fresh))];
   const below: Compare = { ...belowRange("key", path), target: "version", result: "equal", expected: 0 };
   return [absent(keyOfPath(path)), absent(directoryKey(path)), below];

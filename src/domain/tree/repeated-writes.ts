@@ -67,15 +67,13 @@ export class RepeatedWrites {
     const now = clock.now();
     let revision: Revision | undefined;
     try {
-      const { succeeded, ...result } = await engine.txn({
-        compares: [...comparesOf(plan, located), ...outerUnchanged(located)],
-        success: operationsOf(plan, located, now),
-        failure: [],
-      });
-      if (!succeeded) return undefined;
+      const compares = comparesOf(plan, located);
+      addOuterUnchanged(located, compares);
+      const result = await engine.txn({ compares, success: operationsOf(plan, located, now), failure: [] });
+      if (!result.succeeded) return undefined;
       revision = result.revision;
       this.#keep(plan, revision);
-      const event = eventOf({ ...plan, before: { ...file, value: valueBefore(result.results) } }, revision);
+      const event = eventOf(plan, revision, { ...file, value: valueBefore(result.results) });
       own.note(event, now, []);
       return event;
     } finally {
@@ -98,8 +96,11 @@ function isValueWrite(command: WriteCommand): command is ValueWrite {
 }
 
 /** The innermost directory stands for those above it, but not for the times to live that they were given since. */
-function outerUnchanged({ ancestors }: Located): readonly Compare[] {
-  return ancestors.slice(0, -1).flatMap(({ record }) => (record === undefined ? [] : [unchanged(record)]));
+function addOuterUnchanged({ ancestors }: Located, compares: Compare[]): void {
+  for (let place = 0; place < ancestors.length - 1; place++) {
+    const record = ancestors[place]?.record;
+    if (record !== undefined) compares.push(unchanged(record));
+  }
 }
 
 /** What the file held before, of which the write asked to be told. */

@@ -125,15 +125,17 @@ class CountedStore implements TreeStore {
     }
   }
 
-  async write(command: WriteCommand): Promise<TreeEvent> {
-    try {
-      const event = await this.#store.write(command);
-      this.#countWrite(command, 0);
-      return event;
-    } catch (error) {
-      if (isRefusal(error)) this.#countRefusal(command, error.code);
-      throw error;
-    }
+  write(command: WriteCommand): Promise<TreeEvent> {
+    return this.#store.write(command).then(
+      (event) => {
+        this.#countWrite(command, 0);
+        return event;
+      },
+      (error: unknown) => {
+        if (isRefusal(error)) this.#countRefusal(command, error.code);
+        throw error;
+      },
+    );
   }
 
   async watch(request: TreeWatchRequest): Promise<TreeWatch> {

@@ -16,15 +16,19 @@ const MAX_GUARDED_DIRECTORIES = 40;
 const MAX_PARTS = 32;
 
 /** What must hold for the plan to be right: the target, and the directories that the write relies on or makes. */
-export function comparesOf(plan: Plan, located: Located): readonly Compare[] {
-  return [...targetCompares(plan), ...parentCompares(plan, located)];
+export function comparesOf(plan: Plan, located: Located): Compare[] {
+  const compares = targetCompares(plan);
+  if (makesDirectories(plan)) addParentCompares(located, compares);
+  return compares;
 }
 
 /** Everything that the plan writes, its expiry index and its action included. `now`: the writer's clock, in ms. */
-export function operationsOf(plan: Plan, located: Located, now: number): readonly Operation[] {
+export function operationsOf(plan: Plan, { ancestors }: Located, now: number): Operation[] {
   const operations = [put(ACTION_KEY, writeRecord(actionOf(plan, now)))];
   if (makesDirectories(plan)) {
-    for (const path of missingParents(located)) operations.push(put(directoryKey(path), writeRecord({})));
+    for (const { path, record } of ancestors) {
+      if (record === undefined) operations.push(put(directoryKey(path), writeRecord({})));
+    }
   }
   operations.push(...targetOperations(plan));
   addExpiryOperations(plan, operations);
@@ -64,7 +68,7 @@ export function fitOperations(operations: readonly Operation[], compares: number
   return parts;
 }
 
-function targetCompares({ path, before, after, recursive }: Plan): readonly Compare[] {
+function targetCompares({ path, before, after, recursive }: Plan): Compare[] {
   if (before === undefined) return [absent(keyOfPath(path)), absent(directoryKey(path))];
   const standing = before.kind === "file" ? fileUnchanged(before) : directoryUnchanged(before);
   if (after.kind !== "gone" || before.kind === "file" || recursive) return [standing];
@@ -83,22 +87,18 @@ function directoryUnchanged(before: Extract<Existing, { kind: "directory" }>): C
  * A directory's record is never there without those of all directories above it, so the innermost one that is there
  * stands for the others; of those that are missing, each name must still be free.
  */
-function parentCompares(plan: Plan, { ancestors }: Located): readonly Compare[] {
-  if (!makesDirectories(plan)) return [];
+function addParentCompares({ ancestors }: Located, compares: Compare[]): void {
   const innermost = ancestors.findLast((ancestor) => ancestor.record !== undefined)?.record;
-  const missing = ancestors.filter((ancestor) => ancestor.record === undefined).slice(0, MAX_GUARDED_DIRECTORIES);
-  return [
-    ...(innermost === undefined ? [] : [unchanged(innermost)]),
-    ...missing.flatMap(({ path }) => [absent(keyOfPath(path)), absent(directoryKey(path))]),
-  ];
+  if (innermost !== undefined) compares.push(unchanged(innermost));
+  let missing = 0;
+  for (const { path, record } of ancestors) {
+    if (record !== undefined || ++missing > MAX_GUARDED_DIRECTORIES) continue;
+    compares.push(absent(keyOfPath(path)), absent(directoryKey(path)));
+  }
 }
 
 function makesDirectories({ after }: Plan): boolean {
   return after.kind !== "gone";
-}
-
-function missingParents({ ancestors }: Located): readonly TreePath[] {
-  return ancestors.filter((ancestor) => ancestor.record === undefined).map((ancestor) => ancestor.path);
 }
 
 function targetOperations(plan: Plan): readonly Operation[] {

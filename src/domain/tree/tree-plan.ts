@@ -62,9 +62,9 @@ export function planWrite(command: PlannedCommand, located: Located): Plan {
   }
 }
 
-/** The event that a plan makes at a revision. */
-export function eventOf(plan: Plan, revision: Revision): TreeEvent {
-  const { action, before, refresh } = plan;
+/** The event that a plan makes at a revision; `before`: the node as it was, where more of it is known than in the plan. */
+export function eventOf(plan: Plan, revision: Revision, before: Existing | undefined = plan.before): TreeEvent {
+  const { action, refresh } = plan;
   const node = nodeAfter(plan, revision);
   const event: TreeEvent =
     before === undefined

@@ -149,12 +149,20 @@ export function firstExpired(
   located: Located,
   now: number,
 ): { readonly path: TreePath; readonly expires: number } | undefined {
-  const { target } = located;
-  const own = target.kind === "missing" ? [] : [target];
-  for (const { path, expires } of [...located.ancestors, ...own]) {
-    if (expires !== undefined && expires <= now) return { path, expires };
+  for (const ancestor of located.ancestors) {
+    if (isOver(ancestor, now)) return ancestor;
   }
-  return undefined;
+  const { target } = located;
+  return target.kind !== "missing" && isOver(target, now) ? target : undefined;
+}
+
+interface Ends {
+  readonly path: TreePath;
+  readonly expires: number | undefined;
+}
+
+function isOver<T extends Ends>(node: T, now: number): node is T & { readonly expires: number } {
+  return node.expires !== undefined && node.expires <= now;
 }
 
 /** The file that a `notDirectory` error is about, if its time has come: then it stands in nobody's way. */

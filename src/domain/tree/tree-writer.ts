@@ -79,7 +79,8 @@ export class TreeWriter {
     refuseTooLong(command);
     refuseUncertainTime(command, this.#options.clock);
     const attempt: Attempt = { command, rider, foresight, lastGuess: 0, guesses: 0 };
-    const foreseen = foresight === undefined ? undefined : await this.#tryForeseen(attempt);
+    const trying = this.#tryForeseen(attempt);
+    const foreseen = trying === undefined ? undefined : await trying;
     if (foreseen !== undefined) return foreseen;
     const key = rivalry(command, rider !== undefined);
     if (!this.#queue.isBusy(key)) {
@@ -107,7 +108,7 @@ export class TreeWriter {
     );
   }
 
-  async #tryForeseen({ command, foresight }: Attempt): Promise<TreeEvent | undefined> {
+  #tryForeseen({ command, foresight }: Attempt): Promise<TreeEvent | undefined> | undefined {
     if (foresight === undefined || command.kind !== "create" || command.content.kind !== "file") return undefined;
     return this.#foreseen.create(command, foresight);
   }

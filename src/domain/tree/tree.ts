@@ -134,10 +134,14 @@ export class Tree implements TreeStore {
    * indices that the write gets if nothing else is written meanwhile. With `foresight` a file is created without reading
    * first, where what is foreseen holds; else, and with the rider then, as usual.
    */
-  async write(command: WriteCommand, rider?: Rider, foresight?: Foresight): Promise<TreeEvent> {
-    const event = await this.#writer.write(command, rider, foresight);
-    if (event.node.expires !== undefined) this.#sweeper.noteExpiry(event.node.expires);
-    return event;
+  write(command: WriteCommand, rider?: Rider, foresight?: Foresight): Promise<TreeEvent> {
+    const writing = this.#writer.write(command, rider, foresight);
+    if (!("expiry" in command && command.expiry.kind === "at")) return writing;
+    const { expires } = command.expiry;
+    return writing.then((event) => {
+      this.#sweeper.noteExpiry(expires);
+      return event;
+    });
   }
 
   watch(request: TreeWatchRequest): Promise<TreeWatch> {

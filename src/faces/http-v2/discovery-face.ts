@@ -78,7 +78,7 @@ export class DiscoveryFace implements HttpFace {
     if (turn !== undefined) await turn;
     if (!METHODS.has(request.method ?? "")) return answerMethodNotAllowed(response, [...METHODS].join(","));
     const { registry, clock, clusterId } = this.#options;
-    return answerV2({ exchange, store: registry.storeFor(origin), path: treePath(path), clock, clusterId });
+    await answerV2({ exchange, store: registry.storeFor(origin), path: treePath(path), clock, clusterId });
   }
 
   /** A name that /new could have made is a token, there or not; another one only if somebody made such a token. */

@@ -48,7 +48,7 @@ describe("unescapeBytes", () => {
 });
 
 /** `arrived`: all of the body had come, and was kept, before anybody read it. */
-function read(parts: {
+async function read(parts: {
   readonly query?: string;
   readonly body?: string;
   readonly arrived?: boolean;

@@ -24,18 +24,21 @@ export interface Form {
 }
 
 /**
- * Reads query and body. Errors: `invalidField` (a malformed percent sign or Content-Type, a bare semicolon, or too many
+ * Reads query and body: at once where all of the body has arrived. Errors: `invalidField` (a malformed percent sign or Content-Type, a bare semicolon, or too many
  * fields), `tooLarge`.
  */
-export async function readForm(exchange: Exchange): Promise<Form> {
-  const form = new Fields();
-  if (hasForm(exchange)) {
-    const body = readBody(exchange);
-    // Most bodies have come with their requests: an await takes longer than to read one.
-    form.add(body instanceof Promise ? await body : body);
-  }
-  if (exchange.query !== "") form.add(Buffer.from(exchange.query, "latin1"));
-  return form;
+export function readForm(exchange: Exchange): Form | Promise<Form> {
+  const body = hasForm(exchange) ? readBody(exchange) : NO_BYTES;
+  return body instanceof Promise
+    ? body.then((arrived) => fieldsOf(arrived, exchange.query))
+    : fieldsOf(body, exchange.query);
+}
+
+function fieldsOf(body: Bytes, query: string): Form {
+  const fields = new Fields();
+  fields.add(body);
+  if (query !== "") fields.add(Buffer.from(query, "latin1"));
+  return fields;
 }
 
 function hasForm({ request: { method = "", headers } }: Exchange): boolean {

@@ -43,6 +43,6 @@ export class KeysFace implements HttpFace {
     if (clean !== path) return answerRedirect(exchange.response, clean, exchange.query);
     const { storeFor, clock, clusterId } = this.#options;
     const store = storeFor(exchange.peer);
-    return answerV2({ exchange, store, path: parsePath(path.slice(MOUNT.length)), clock, clusterId });
+    await answerV2({ exchange, store, path: parsePath(path.slice(MOUNT.length)), clock, clusterId });
   }
 }

@@ -33,21 +33,14 @@ export async function answerV2(options: V2Exchange): Promise<void> {
   const { exchange, path, clock } = options;
   if (!METHODS.has(exchange.request.method ?? "")) return answerMethodNotAllowed(exchange.response);
   try {
-    await answerRequest(options, readPlainGet(exchange, path) ?? (await readV2Request(exchange, path, { clock })));
+    const reading = readPlainGet(exchange, path) ?? readV2Request(exchange, path, { clock });
+    // What can be had at once is: an await takes longer than to read a request, or to write a short answer.
+    const request = reading instanceof Promise ? await reading : reading;
+    if (request.kind === "write") answerEvent(exchange.response, await options.store.write(request.command), options);
+    else await (request.kind === "get" ? answerGet(options, request) : answerWait(options, request));
   } catch (error) {
     if (exchange.response.headersSent || !isMusterError(error) || error.code === "internal") throw error;
     answerError(exchange.response, error, options);
-  }
-}
-
-function answerRequest(options: V2Exchange, request: V2Request): Promise<void> {
-  switch (request.kind) {
-    case "get":
-      return answerGet(options, request);
-    case "write":
-      return answerWrite(options, request);
-    case "wait":
-      return answerWait(options, request);
   }
 }
 
@@ -58,10 +51,6 @@ async function answerGet(options: V2Exchange, request: Extract<V2Request, { kind
   const reading = await options.store.get(request.path, { recursive, sorted, isAbandoned });
   const writing = answerReading(response, reading, options);
   if (writing !== undefined) await writing;
-}
-
-async function answerWrite(options: V2Exchange, { command }: Extract<V2Request, { kind: "write" }>): Promise<void> {
-  answerEvent(options.exchange.response, await options.store.write(command), options);
 }
 
 async function answerWait(options: V2Exchange, request: Extract<V2Request, { kind: "wait" }>): Promise<void> {

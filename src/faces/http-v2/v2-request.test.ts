@@ -9,7 +9,7 @@ const NOW = 1_700_000_000_000;
 const PATH = parsePath("/k");
 const clock = { now: () => NOW, monotonic: () => 0 };
 
-function read(method: string, query: string): Promise<V2Request> {
+async function read(method: string, query: string): Promise<V2Request> {
   const request = new IncomingMessage(new Socket());
   request.method = method;
   const exchange: Exchange = {

@@ -49,17 +49,24 @@ interface Fields {
 }
 
 /**
- * Reads a request whose path the mount has found (the method must be GET, HEAD, PUT, POST or DELETE).
+ * Reads a request whose path the mount has found (the method must be GET, HEAD, PUT, POST or DELETE): at once where all of
+ * its body has arrived.
  * Errors: `invalidField` with details.v2Code and details.cause, `tooLarge`.
  */
-export async function readV2Request(
+export function readV2Request(
   exchange: Exchange,
   path: TreePath,
-  options: { readonly clock: Clock },
-): Promise<V2Request> {
+  { clock }: { readonly clock: Clock },
+): V2Request | Promise<V2Request> {
   const method = exchange.request.method ?? "GET";
-  const fields = readFields(await readForm(exchange), { method, path, now: options.clock.now() });
-  switch (method) {
+  const form = readForm(exchange);
+  if (form instanceof Promise)
+    return form.then((read) => requestOf(readFields(read, { method, path, now: clock.now() })));
+  return requestOf(readFields(form, { method, path, now: clock.now() }));
+}
+
+function requestOf(fields: Fields): V2Request {
+  switch (fields.method) {
     case "PUT":
       return { kind: "write", command: putCommand(fields) };
     case "POST":
@@ -82,24 +89,39 @@ function readFields(
   form: Form,
   context: { readonly method: string; readonly path: TreePath; readonly now: number },
 ): Fields {
-  const numbers = { prevIndex: readIndex(form, "prevIndex"), waitIndex: readIndex(form, "waitIndex") };
-  const flags = {
-    recursive: readFlag(form, "recursive"),
-    sorted: readFlag(form, "sorted"),
-    wait: readFlag(form, "wait"),
-    dir: readFlag(form, "dir"),
-    quorum: readFlag(form, "quorum"),
-    stream: readFlag(form, "stream"),
-  };
-  if (flags.wait && context.method !== "GET") throw invalid(CODE.field, '"wait" can only be used with GET requests');
+  const { method, path, now } = context;
+  const prevIndex = readIndex(form, "prevIndex");
+  const waitIndex = readIndex(form, "waitIndex");
+  const recursive = readFlag(form, "recursive");
+  const sorted = readFlag(form, "sorted");
+  const wait = readFlag(form, "wait");
+  const dir = readFlag(form, "dir");
+  const quorum = readFlag(form, "quorum");
+  const stream = readFlag(form, "stream");
+  if (wait && method !== "GET") throw invalid(CODE.field, '"wait" can only be used with GET requests');
   const prevValue = readPrevValue(form);
   const ttl = readTtl(form);
   const prevExist = readOptionalFlag(form, "prevExist");
   const value = form.bytes("value") ?? NO_BYTES;
   const refresh = readRefresh(form, { value, ttl });
-  const expiry = expiryOf(ttl, context.now);
-  const { method, path } = context;
-  return { method, path, value, ...numbers, ...flags, prevValue, expiry, prevExist, refresh };
+  const expiry = expiryOf(ttl, now);
+  return {
+    method,
+    path,
+    value,
+    prevIndex,
+    waitIndex,
+    recursive,
+    sorted,
+    wait,
+    quorum,
+    dir,
+    stream,
+    prevValue,
+    expiry,
+    prevExist,
+    refresh,
+  };
 }
 
 function putCommand(fields: Fields): WriteCommand {
