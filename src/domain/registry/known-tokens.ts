@@ -50,7 +50,8 @@ export class KnownTokens {
   ): void {
     const { size, written, revision } = made;
     if (parseSize(String(size)) === undefined) return;
-    this.#tokens.set(token, { size, sizeRevision: revision, ...written, members: [] });
+    const { record, recordValue } = written;
+    this.#tokens.set(token, { size, sizeRevision: revision, record, recordValue, members: [] });
   }
 
   /** Forgets a token that is about to be written in a way that was not foreseen. */
@@ -98,7 +99,10 @@ export class KnownTokens {
     if (counts && (known.members === undefined || known.members.length + 1 < known.size)) return undefined;
     const { written, operations } = changeOf(counts ? { ...uncounted, members: known.members } : uncounted);
     if (written === undefined) return undefined;
-    this.#tokens.set(token, { ...known, ...written, members: membersAfter(known, written.record, id) });
+    const { size, sizeRevision } = known;
+    const { record, recordValue } = written;
+    // Field by field, as thousands are kept: a spread makes a much larger object.
+    this.#tokens.set(token, { size, sizeRevision, record, recordValue, members: membersAfter(known, record, id) });
     return {
       compares: [...unchanged(token, known), ...(counts ? stillThere(token, known) : [])],
       operations,

@@ -55,7 +55,9 @@ export function changeOf(write: TokenWrite): TokenChange {
     return { written: undefined, operations: forgetToken(token) };
   }
   const registered = registeredMember(write);
-  const counted = { ...(before ?? { issued: false }), ...countAfter(write, registered) };
+  const { complete, members } = countAfter(write, registered);
+  const { issued = false, expires, lookAt } = before ?? {};
+  const counted = { issued, expires, lookAt, complete, members };
   const member = registered === undefined ? dropMember(write) : keepMember(write, registered);
   const { record, index } = registered === undefined ? { record: counted, index: [] } : renewExpiry(write, counted);
   const written = { record, recordValue: writeRecord(record) };
@@ -151,12 +153,13 @@ function renewExpiry(
   { state, lifetime }: TokenWrite,
   record: TokenRecord,
 ): { readonly record: TokenRecord; readonly index: readonly Operation[] } {
-  if (!record.issued) return { record, index: [] };
-  if (lifetime.tokenTtlMs === 0) return { record: { ...record, expires: undefined, lookAt: undefined }, index: [] };
+  const { issued, complete, members } = record;
+  if (!issued) return { record, index: [] };
+  if (lifetime.tokenTtlMs === 0) return { record: { issued, complete, members }, index: [] };
   const expires = lifetime.now + lifetime.tokenTtlMs;
   const lookAt = Math.min(record.lookAt ?? expires, expires);
   const index = lookAt === record.lookAt ? [] : [lookAtEntry(lookAt, state.token)];
-  return { record: { ...record, expires, lookAt }, index };
+  return { record: { issued, expires, lookAt, complete, members }, index };
 }
 
 function keepRecord(token: Token, { recordValue }: WrittenRecord): Operation {

@@ -18,13 +18,15 @@ export interface Completion {
 
 /** What a connection did at a token. A node does all of its bootstrap on one, as long as nothing breaks that. */
 interface Visit {
+  readonly token: Token;
   hasRead: boolean;
   readonly members: Set<string>;
 }
 
 export class StartingOver {
   readonly #clock: Clock;
-  readonly #visits = new WeakMap<object, Map<Token, Visit>>();
+  /** Few for each connection, the latest last: a list is faster there than a Map, above all one that forgets. */
+  readonly #visits = new WeakMap<object, Visit[]>();
   /** The newest revision that each member was shown, and when (monotonic, ms); the latest shown last. */
   readonly #shown = new Map<string, { readonly revision: Revision; readonly at: number }>();
 
@@ -66,15 +68,14 @@ export class StartingOver {
   #visit(connection: object, token: Token): Visit {
     let visits = this.#visits.get(connection);
     if (visits === undefined) {
-      visits = new Map();
+      visits = [];
       this.#visits.set(connection, visits);
     }
-    let visit = visits.get(token);
-    if (visit === undefined) {
-      visit = { hasRead: false, members: new Set() };
-      visits.set(token, visit);
-      if (visits.size > MAX_CONNECTION_TOKENS) forgetFirst(visits);
-    }
+    const known = visits.find((visit) => visit.token === token);
+    if (known !== undefined) return known;
+    const visit: Visit = { token, hasRead: false, members: new Set() };
+    visits.push(visit);
+    if (visits.length > MAX_CONNECTION_TOKENS) visits.shift();
     return visit;
   }
 }

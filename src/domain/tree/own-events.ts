@@ -18,7 +18,7 @@ export class OwnEvents {
    */
   note(event: TreeEvent, at: number, riding: readonly Operation[]): void {
     if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES && riding.every(isUntold))
-      this.#events[event.index % MAX_OWN_EVENTS] = { ...event, at };
+      this.#events[event.index % MAX_OWN_EVENTS] = madeAt(event, at);
   }
 
   /** The event of a revision, if it is known, to be asked for once; revisions rise. */
@@ -37,6 +37,13 @@ export class OwnEvents {
       if (event !== undefined && event.index <= revision) this.#events[place] = undefined;
     }
   }
+}
+
+/** Field by field, as thousands are kept: a spread makes a much larger object. */
+function madeAt(event: TreeEvent, at: number): TreeEvent {
+  const { action, node, index, prevNode, refresh } = event;
+  if (refresh !== undefined) return { ...event, at };
+  return prevNode === undefined ? { action, node, index, at } : { action, node, index, prevNode, at };
 }
 
 /** Whether watches tell nothing of a change. */
