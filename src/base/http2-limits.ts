@@ -9,7 +9,10 @@ export const HTTP2_STREAM_WINDOW_BYTES = 256 * 1024;
 /** What a client may send on one HTTP/2 connection, in bytes, before anybody reads it. */
 export const HTTP2_CONNECTION_WINDOW_BYTES = 1024 * 1024;
 
-/** How often a client may reset calls, break a rule that costs one call, or send SETTINGS, on one HTTP/2 connection at once. */
+/**
+ * How often a client may do what costs the server more than the client, on one HTTP/2 connection at once: reset calls, open
+ * too many, break a rule that costs one call, send SETTINGS, or frames with nothing in them.
+ */
 export const HTTP2_RESET_BURST = 10_000;
 
 /** How often it may do so each second, beyond HTTP2_RESET_BURST. */

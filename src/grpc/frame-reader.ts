@@ -1,13 +1,11 @@
 /** Messages out of the bytes of a request: each has a byte that says whether it is compressed, its length in 4, and itself. */
-import { apart } from "../base/bytes.ts";
+import { HeldBytes } from "../base/held-bytes.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { Status } from "./status.ts";
 
 export const FRAME_HEADER_BYTES = 5;
 
 const NOTHING = Buffer.alloc(0);
-/** Never added to. */
-const NONE: Buffer[] = [];
 
 /**
  * The message where `piece` is one and nothing else, as it is for nearly all calls of one request, which so need no reader;
@@ -26,9 +24,7 @@ export class FrameReader {
   readonly #maxMessageBytes: number;
   #chunk: Buffer = NOTHING;
   #at = 0;
-  /** Chunks that make up an unfinished frame, and their bytes together. Few calls have any. */
-  #waiting: Buffer[] = NONE;
-  #waitingBytes = 0;
+  #waiting: HeldBytes | undefined;
   /** How many bytes the unfinished frame has in all; 0 as long as that is not known. */
   #wantedBytes = 0;
 
@@ -38,26 +34,27 @@ export class FrameReader {
 
   /** Whether the bytes so far end in the middle of a message. */
   get isWithinMessage(): boolean {
-    return this.#waitingBytes + this.#chunk.length - this.#at > 0;
+    return this.unfinishedBytes + this.#chunk.length - this.#at > 0;
   }
 
   /** How many bytes of an unfinished message are kept. */
   get unfinishedBytes(): number {
-    return this.#waitingBytes;
+    return this.#waiting?.bytes ?? 0;
   }
 
   /** Takes further bytes. All messages of those before must have been fetched. */
   push(chunk: Buffer): void {
-    if (this.#waitingBytes === 0) {
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
       this.#chunk = chunk;
       this.#at = 0;
       return;
     }
-    this.#waiting.push(apart(chunk));
-    this.#waitingBytes += chunk.length;
-    // Pieces are joined once for the length and once for the message, however many there are.
-    if (this.#wantedBytes === 0 && this.#waitingBytes >= FRAME_HEADER_BYTES) this.#join();
-    else if (this.#wantedBytes !== 0 && this.#waitingBytes >= this.#wantedBytes) this.#join();
+    waiting.push(chunk);
+    if (waiting.bytes < (this.#wantedBytes || FRAME_HEADER_BYTES)) return;
+    this.#chunk = waiting.take() ?? NOTHING;
+    this.#at = 0;
+    this.#waiting = undefined;
   }
 
   /**
@@ -84,21 +81,12 @@ export class FrameReader {
   }
 
   #wait(wantedBytes: number): undefined {
-    const rest = apart(this.#chunk.subarray(this.#at));
-    this.#waiting = [rest];
-    this.#waitingBytes = rest.length;
+    this.#waiting = new HeldBytes();
+    this.#waiting.push(this.#chunk.subarray(this.#at));
     this.#wantedBytes = wantedBytes;
     this.#chunk = NOTHING;
     this.#at = 0;
     return undefined;
-  }
-
-  #join(): void {
-    this.#chunk = Buffer.concat(this.#waiting, this.#waitingBytes);
-    this.#at = 0;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#wantedBytes = 0;
   }
 }
 

@@ -34,7 +34,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     this.#feed = feed;
   }
 
-  /** What waits for the handler, in bytes. */
+  /** What waits for the handler, and what keeping it takes, in bytes. */
   get waitingBytes(): number {
     return this.#waitingBytes;
   }
@@ -42,7 +42,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   push(message: Buffer): void {
     if (this.#isOver) return;
     this.#waiting.push(apart(message));
-    this.#waitingBytes += message.length;
+    this.#waitingBytes += bytesOf(message);
     const isFull = this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
     if (isFull && !this.#isPaused) {
       this.#isPaused = true;
@@ -87,7 +87,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   }
 
   #taken(message: Buffer): unknown {
-    this.#waitingBytes -= message.length;
+    this.#waitingBytes -= bytesOf(message);
     if (this.#isPaused && this.#waiting.length === 0) this.#flow();
     this.#feed.onTaken(message.length);
     try {
@@ -114,4 +114,11 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+/** What a message that waits takes beside its bytes, about. */
+const WAITING_MESSAGE_BYTES = 128;
+
+function bytesOf(message: Buffer): number {
+  return message.length + WAITING_MESSAGE_BYTES;
 }

@@ -18,11 +18,11 @@ export class Allowance {
     this.#lookedAt = options.monotonic();
   }
 
-  /** Takes one; false where there is none left. */
-  take(): boolean {
-    if (this.#left < 1) this.#refill();
-    if (this.#left < 1) return false;
-    this.#left--;
+  /** Takes so many; false where fewer are left. */
+  take(times = 1): boolean {
+    if (this.#left < times) this.#refill();
+    if (this.#left < times) return false;
+    this.#left -= times;
     return true;
   }
 

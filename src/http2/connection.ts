@@ -56,8 +56,15 @@ const WIDER_WINDOW = numberFrame(FrameType.WINDOW_UPDATE, 0, HTTP2_CONNECTION_WI
 /** The part of the window that is given back in one go, in bytes. */
 const RETURNED_BYTES = HTTP2_CONNECTION_WINDOW_BYTES / 2;
 
+/** To give so many streams another window costs as much as anything else that there is an allowance for. */
+const STREAMS_PER_ALLOWANCE = 64;
+
 const PING_BYTES = 8;
 const GOAWAY_BYTES = 8;
+
+/** Whoever goes on with a stream that is long over is told something else than that. */
+const MOST_ENDED_IDS = 64;
+
 const NUMBER_BYTES = 4;
 
 export class Http2Connection implements FrameTaker, StreamHost {
@@ -76,13 +83,15 @@ export class Http2Connection implements FrameTaker, StreamHost {
     monotonic: () => performance.now(),
   });
   /** Streams that were cut off here: what was on its way then still comes, and is nobody's mistake (5.4.2). */
-  readonly #cutOff = new RecentIds();
-  readonly #ended = new RecentIds();
+  readonly #cutOff = new RecentIds(MAX_STREAMS_PER_CONNECTION);
+  readonly #ended = new RecentIds(MOST_ENDED_IDS);
   #hasSettings = false;
   #lastStreamId = 0;
   #receiveWindow = HTTP2_CONNECTION_WINDOW_BYTES;
   /** What was taken up and not given back to the window. */
   #takenBytes = 0;
+  /** The last request that was taken, once no more are: what was said of it may not be taken back (6.8). */
+  #lastTaken: number | undefined;
   #isClosing = false;
   #isOver = false;
 
@@ -116,7 +125,8 @@ export class Http2Connection implements FrameTaker, StreamHost {
   close(): void {
     if (this.#isClosing || this.#isOver) return;
     this.#isClosing = true;
-    this.#sender.send(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ""));
+    this.#lastTaken = this.#lastStreamId;
+    this.#sender.send(goAwayFrame(this.#lastTaken, ErrorCode.NO_ERROR, ""));
     this.#endIfDone();
   }
 
@@ -128,7 +138,8 @@ export class Http2Connection implements FrameTaker, StreamHost {
 
   taken(bytes: number): void {
     this.#takenBytes += bytes;
-    if (this.#takenBytes < RETURNED_BYTES) return;
+    // Where others hold most of the window, what is left of it is all that goes round.
+    if (this.#takenBytes < RETURNED_BYTES && this.#takenBytes < this.#receiveWindow) return;
     this.#sender.send(numberFrame(FrameType.WINDOW_UPDATE, 0, this.#takenBytes));
     this.#receiveWindow += this.#takenBytes;
     this.#takenBytes = 0;
@@ -291,6 +302,7 @@ export class Http2Connection implements FrameTaker, StreamHost {
     const before = this.#peer.initialWindow;
     this.#peer.take(payload);
     const wider = this.#peer.initialWindow - before;
+    if (wider !== 0) this.#spendAllowance(Math.floor(this.#streams.size / STREAMS_PER_ALLOWANCE));
     for (const stream of wider === 0 ? [] : this.#streams.all()) {
       if (!stream.widen(wider)) throw tooWide();
     }
@@ -344,21 +356,20 @@ export class Http2Connection implements FrameTaker, StreamHost {
     this.sendReset(streamId, code);
   }
 
-  #spendAllowance(): void {
-    if (!this.#allowance.take()) throw notCalm("too many requests are reset, or broken");
+  #spendAllowance(times = 1): void {
+    if (!this.#allowance.take(times)) throw notCalm("too many requests are reset, or broken");
   }
 
   /** Says why, and ends: with what the client did wrong, or a defect of ours. */
   #fail(error: unknown): void {
     const told = asConnectionError(error);
     this.#onError(told);
-    this.#sender.send(goAwayFrame(this.#lastStreamId, told.code, told.message));
+    this.#sender.send(goAwayFrame(this.#lastTaken ?? this.#lastStreamId, told.code, told.message));
     this.#end();
     this.#sender.flush();
     this.#socket.end();
     // What the client still sends is read and dropped: a connection that is cut takes the last words with it.
-    const patience = setTimeout(() => this.#socket.destroy(), HTTP2_LAST_WORDS_MS);
-    this.#socket.once("close", () => clearTimeout(patience));
+    this.#cutSoon();
   }
 
   #endIfDone(): void {
@@ -368,6 +379,12 @@ export class Http2Connection implements FrameTaker, StreamHost {
     this.#socket.end();
     // The client may take what was sent, however slowly, and is to end its side then.
     this.#socket.setTimeout(HTTP2_LAST_WORDS_MS, () => this.#socket.destroy());
+    this.#socket.once("finish", () => this.#cutSoon());
+  }
+
+  #cutSoon(): void {
+    const patience = setTimeout(() => this.#socket.destroy(), HTTP2_LAST_WORDS_MS);
+    this.#socket.once("close", () => clearTimeout(patience));
   }
 
   #end(): void {

@@ -10,7 +10,7 @@ const IS_IN_NAME = new Uint8Array(256);
 for (const character of NAME_CHARACTERS) IS_IN_NAME[character.charCodeAt(0)] = 1;
 
 /** Fields that say something of one connection, which in HTTP/2 frames say (RFC 9113 section 8.2.2). */
-const OF_CONNECTION: ReadonlySet<string> = new Set([
+export const OF_CONNECTION: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",

@@ -40,7 +40,7 @@ export class Output {
       this.flush();
     } else if (!this.#isScheduled) {
       this.#isScheduled = true;
-      // Runs when all that could be answered now is answered: promises come before it.
+      // Answers are made in promises, all of which run before it does.
       process.nextTick(flush, this);
     }
   }

@@ -1,5 +1,7 @@
 /** Bytes of a body that wait, in the pieces in which they came. */
 
+import { NO_BYTES } from "../base/bytes.ts";
+
 /** From so many on, pieces that were taken are cut off. */
 const MOST_TAKEN = 64;
 
@@ -22,7 +24,7 @@ export class PieceQueue {
   /** Takes the first bytes, at most so many; pieces that are smaller are joined. */
   take(most: number): Uint8Array {
     const first = this.#pieces[this.#taken];
-    if (first === undefined) return new Uint8Array(0);
+    if (first === undefined) return NO_BYTES;
     if (first.length >= most || first.length === this.#bytes) return this.#takeOf(first, most);
     const length = Math.min(most, this.#bytes);
     const joined = Buffer.allocUnsafe(length);
@@ -43,7 +45,8 @@ export class PieceQueue {
       return first.subarray(0, most);
     }
     this.#bytes -= first.length;
-    this.#taken++;
+    // Whoever has taken it decides how long it is kept.
+    this.#pieces[this.#taken++] = NO_BYTES;
     if (this.#taken === this.#pieces.length) {
       this.#pieces = [];
       this.#taken = 0;

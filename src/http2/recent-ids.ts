@@ -1,18 +1,20 @@
 /** The last IDs of something: of streams, which are too many for all of them to be kept. */
 
-const MOST_IDS = 64;
-
 export class RecentIds {
-  #ids: Uint32Array | undefined;
+  readonly #most: number;
+  readonly #ids: number[] = [];
   #next = 0;
 
+  constructor(most: number) {
+    this.#most = most;
+  }
+
   add(id: number): void {
-    this.#ids ??= new Uint32Array(MOST_IDS);
     this.#ids[this.#next] = id;
-    this.#next = (this.#next + 1) % MOST_IDS;
+    this.#next = (this.#next + 1) % this.#most;
   }
 
   has(id: number): boolean {
-    return this.#ids?.includes(id) === true;
+    return this.#ids.includes(id);
   }
 }

@@ -4,6 +4,9 @@ import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, type SentFrame } from "./frames
 import { Output } from "./output.ts";
 import type { PeerSettings } from "./peer-settings.ts";
 
+/** A dynamic table size update to 0 (RFC 7541, 6.3). */
+const NO_TABLE = Buffer.of(0x20);
+
 /** Who has something to send. */
 export interface Waiting {
   /** Written by the sender alone. */
@@ -19,6 +22,7 @@ export class Sender {
   /** In the order in which they have their turns. */
   #waiting: Waiting[] = [];
   #isPumping = false;
+  #hasSentFields = false;
 
   constructor(socket: Socket, peer: PeerSettings) {
     this.#output = new Output(socket);
@@ -44,6 +48,16 @@ export class Sender {
   /** Sends a frame; where it is of a body, there is room for it. Nobody may change its payload any more. */
   send(frame: SentFrame): void {
     this.#output.add(frame);
+  }
+
+  /**
+   * The fields as they are to be sent: the first block of a connection says that no table is kept for them, as one that the
+   * client has made smaller is to be answered so (RFC 7541, 4.2), and any client takes it.
+   */
+  blockOf(fields: Uint8Array): Uint8Array {
+    if (this.#hasSentFields) return fields;
+    this.#hasSentFields = true;
+    return Buffer.concat([NO_TABLE, fields]);
   }
 
   /** Takes so many bytes of a body from the room. */

@@ -32,7 +32,10 @@ export interface StreamUser {
   onEnd(): void;
   /** There is room again after a `write` that answered false. */
   onDrain(): void;
-  /** Both sides have ended, one of them has reset the stream, or the connection is gone. */
+  /**
+   * Both sides have ended, one of them has reset the stream, or the connection is gone. It may be called within `respond`,
+   * `end` and `reset`; nothing else is called within what the user calls.
+   */
   onClose(): void;
 }
 

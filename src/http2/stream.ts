@@ -1,8 +1,9 @@
 /** A stream of a connection: the windows of both sides, what waits for them, and which side has ended. */
 import { NO_BYTES } from "../base/bytes.ts";
+import { HeldBytes } from "../base/held-bytes.ts";
 import { HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
 import { Flag, FrameType, MAX_WINDOW_BYTES, numberFrame } from "./frames.ts";
-import { HeldBytes } from "./held-bytes.ts";
+import { NO_USER } from "./no-user.ts";
 import { PieceQueue } from "./piece-queue.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { Sender, Waiting } from "./sender.ts";
@@ -37,8 +38,6 @@ const MOST_SENT_AT_ONCE_BYTES = 64 * 1024;
 /** The part of a window that is given back in one go. */
 const RETURNED_BYTES = HTTP2_STREAM_WINDOW_BYTES / 2;
 
-const NOBODY: StreamUser = { onData: ignore, onEnd: ignore, onDrain: ignore, onClose: ignore };
-
 export class Stream implements ServerStream, Waiting {
   readonly id: number;
   readonly hasBody: boolean;
@@ -46,7 +45,7 @@ export class Stream implements ServerStream, Waiting {
   readonly #host: StreamHost;
   readonly #sender: Sender;
   readonly #head: RequestHead;
-  #user = NOBODY;
+  #user = NO_USER;
   #isClosed = false;
   #hasResponded = false;
   #isEnding = false;
@@ -109,7 +108,8 @@ export class Stream implements ServerStream, Waiting {
   }
 
   write(piece: Uint8Array): boolean {
-    if (this.#isClosed || this.#isEnding || piece.length === 0) return true;
+    if (this.#isClosed || this.#isEnding) return true;
+    if (piece.length === 0) return !this.#wantsDrain;
     if (this.#unsent === undefined && piece.length <= MOST_SENT_AT_ONCE_BYTES && piece.length <= this.#room) {
       this.#sendData(piece);
       return true;
@@ -165,7 +165,7 @@ export class Stream implements ServerStream, Waiting {
 
   /**
    * A piece of the body came, in a frame whose payload had `frameBytes`. Answers with what is wrong with it, if anything:
-   * then nothing was done.
+   * then the user was not told of it, and no window was opened.
    */
   receive(piece: Buffer, frameBytes: number): ErrorCode | undefined {
     if (this.#hasReceivedEnd) return ErrorCode.STREAM_CLOSED;
@@ -213,15 +213,16 @@ export class Stream implements ServerStream, Waiting {
 
   #sendFields(fields: Uint8Array, isLast: boolean): void {
     const { frameBytes } = this.#sender;
+    const block = this.#sender.blockOf(fields);
     const endStream = isLast ? Flag.END_STREAM : 0;
-    if (fields.length <= frameBytes) {
-      this.#send(FrameType.HEADERS, endStream | Flag.END_HEADERS, fields);
+    if (block.length <= frameBytes) {
+      this.#send(FrameType.HEADERS, endStream | Flag.END_HEADERS, block);
       return;
     }
-    this.#send(FrameType.HEADERS, endStream, fields.subarray(0, frameBytes));
-    for (let at = frameBytes; at < fields.length; at += frameBytes) {
-      const flags = at + frameBytes >= fields.length ? Flag.END_HEADERS : 0;
-      this.#send(FrameType.CONTINUATION, flags, fields.subarray(at, at + frameBytes));
+    this.#send(FrameType.HEADERS, endStream, block.subarray(0, frameBytes));
+    for (let at = frameBytes; at < block.length; at += frameBytes) {
+      const flags = at + frameBytes >= block.length ? Flag.END_HEADERS : 0;
+      this.#send(FrameType.CONTINUATION, flags, block.subarray(at, at + frameBytes));
     }
   }
 
@@ -295,8 +296,4 @@ export class Stream implements ServerStream, Waiting {
     this.#receiveWindow += this.#takenBytes;
     this.#takenBytes = 0;
   }
-}
-
-function ignore(): void {
-  // Nobody is there who could be told.
 }

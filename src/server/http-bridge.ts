@@ -4,6 +4,7 @@
  * it is not for many requests a second.
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { OF_CONNECTION } from "../http2/field.ts";
 import { encodeFields } from "../http2/hpack-encoder.ts";
 import { NO_USER } from "../http2/no-user.ts";
 import { ErrorCode, type ServerStream, type StreamUser } from "../http2/server-stream.ts";
@@ -14,8 +15,8 @@ export interface HttpBridgeOptions {
   readonly connect: (socket: BridgedSocket) => void;
 }
 
-/** Headers that speak of a connection of HTTP/1.1: HTTP/2 has none of them. */
-const OF_CONNECTIONS = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]);
+/** What HTTP/1.1 would take for something else, or Node for a trailer that never comes: trailers are not passed on. */
+const NOT_BRIDGED: ReadonlySet<string> = new Set(["te", "trailer", "http2-settings"]);
 
 /** Statuses whose answers have no body, whatever their headers say of one. */
 const WITHOUT_BODY: ReadonlySet<number | undefined> = new Set([204, 304]);
@@ -30,7 +31,8 @@ export class HttpBridge {
   /** Has a request answered; never throws. */
   handle(stream: ServerStream, from: BridgedFrom): void {
     const method = stream.fields[":method"] ?? "GET";
-    if (method === "CONNECT") {
+    // Methods are taken as they come, where Node would write them in capitals.
+    if (method === "CONNECT" || method !== method.toUpperCase()) {
       refuse(stream, 405);
       return;
     }
@@ -50,8 +52,9 @@ export class HttpBridge {
       return;
     }
     this.#connect(theServers);
-    stream.serve(new BridgedRequest(stream, request, ours));
-    if (!stream.hasBody) request.end();
+    const bridged = new BridgedRequest(stream, request, ours);
+    stream.serve(bridged);
+    if (!stream.hasBody) bridged.onEnd();
   }
 }
 
@@ -72,11 +75,13 @@ class BridgedRequest implements StreamUser {
   }
 
   onData(piece: Buffer): void {
-    if (!this.#request.write(piece)) this.#stream.pause();
+    this.#try(() => {
+      if (!this.#request.write(piece)) this.#stream.pause();
+    });
   }
 
   onEnd(): void {
-    this.#request.end();
+    this.#try(() => void this.#request.end());
   }
 
   onDrain(): void {
@@ -92,6 +97,9 @@ class BridgedRequest implements StreamUser {
     const isWhole = this.#request.method === "HEAD" || WITHOUT_BODY.has(response.statusCode);
     this.#response = response;
     response.on("error", () => this.#giveUp());
+    response.on("close", () => {
+      if (!response.readableEnded) this.#stream.reset(ErrorCode.INTERNAL_ERROR);
+    });
     stream.respond(encodeFields(responseFields(response)), isWhole);
     if (isWhole) {
       response.resume();
@@ -103,6 +111,15 @@ class BridgedRequest implements StreamUser {
     response.on("end", () => stream.end());
   }
 
+  /** Node writes the request's head with what comes first, and throws where it does not like it. */
+  #try(send: () => void): void {
+    try {
+      send();
+    } catch {
+      this.#stream.reset(ErrorCode.INTERNAL_ERROR);
+    }
+  }
+
   /** The answer broke off, or none came: a reset says so at any point of it. */
   #giveUp(): void {
     if (this.#response?.complete !== true) this.#stream.reset(ErrorCode.INTERNAL_ERROR);
@@ -112,7 +129,7 @@ class BridgedRequest implements StreamUser {
 function requestHeaders({ fields, hasBody }: ServerStream): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(fields)) {
-    const counts = !name.startsWith(":") && !OF_CONNECTIONS.has(name) && name !== "te" && name !== "http2-settings";
+    const counts = !name.startsWith(":") && !NOT_BRIDGED.has(name);
     if (value !== undefined && counts) kept[name] = value;
   }
   const host = fields[":authority"] ?? fields.host;
@@ -125,7 +142,7 @@ function requestHeaders({ fields, hasBody }: ServerStream): Record<string, strin
 function responseFields({ statusCode = 500, headers }: IncomingMessage): (readonly [string, string])[] {
   const fields: (readonly [string, string])[] = [[":status", `${statusCode}`]];
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || OF_CONNECTIONS.has(name)) continue;
+    if (value === undefined || OF_CONNECTION.has(name)) continue;
     for (const one of [value].flat()) fields.push([name, one]);
   }
   return fields;

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { HEADERS_DEADLINE_MS } from "../base/limits.ts";
+import { PREFACE } from "../http2/frames.ts";
 import { withEscapedTarget } from "./raw-target.ts";
 
 export interface ProtocolSwitchOptions {
@@ -10,8 +11,7 @@ export interface ProtocolSwitchOptions {
   readonly http2: (socket: Socket) => void;
 }
 
-/** How every HTTP/2 connection begins (RFC 9113, 3.4). No method of HTTP/1.1 begins with the first three bytes. */
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+/** No method of HTTP/1.1 begins with as many bytes of HTTP/2's preface. */
 const TELLING_BYTES = 3;
 
 export class ProtocolSwitch {
@@ -36,17 +36,8 @@ export class ProtocolSwitch {
     for (const socket of this.#silent) socket.destroy();
   }
 
-  /**
-   * HTTP/1.1's servers leave it to themselves to end a connection that the client has ended. HTTP/2's sessions do not:
-   * they, and all their streams, would be kept for ever.
-   */
-  #toHttp2(socket: Socket): void {
-    socket.allowHalfOpen = false;
-    this.#options.http2(socket);
-  }
-
   #byNegotiation(socket: TLSSocket): void {
-    if (socket.alpnProtocol === "h2") this.#toHttp2(socket);
+    if (socket.alpnProtocol === "h2") this.#options.http2(socket);
     else this.#options.http1(socket);
   }
 
@@ -65,7 +56,7 @@ export class ProtocolSwitch {
       socket.pause();
       const isHttp2 = PREFACE.subarray(0, TELLING_BYTES).equals(first.subarray(0, TELLING_BYTES));
       socket.unshift(isHttp2 ? first : withEscapedTarget(first));
-      if (isHttp2) return this.#toHttp2(socket);
+      if (isHttp2) return this.#options.http2(socket);
       this.#options.http1(socket);
       // A socket that was paused is not set going by those who listen to it.
       process.nextTick(() => socket.resume());

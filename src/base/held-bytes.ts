@@ -1,6 +1,6 @@
-/** What a client has sent of a body that nobody takes up now: copied, so that small pieces do not keep large ones. */
+/** Bytes that wait for more, or for who takes them up: copied, as small pieces would keep large ones, and cost more than they have. */
 
-const FEWEST_BYTES = 4 * 1024;
+const FEWEST_BYTES = 1024;
 
 export class HeldBytes {
   #memory: Buffer | undefined;
