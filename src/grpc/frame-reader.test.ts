@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FrameReader, onlyMessage } from "./frame-reader.ts";
+import { keptBytes } from "../../test/support/kept-bytes.ts";
+import { FRAME_HEADER_BYTES, FrameReader, onlyMessage } from "./frame-reader.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { Status } from "./status.ts";
 
@@ -93,6 +94,24 @@ describe("FrameReader", () => {
     read.fill(9);
     reader.push(Buffer.from("d"));
     expect(reader.next()).toEqual(Buffer.from("abcd"));
+  });
+
+  test("FrameReader: a message that comes byte by byte keeps hardly more than its bytes", () => {
+    const [count, bytes] = [20, 20_000];
+    const message = frame(Buffer.alloc(bytes, 7));
+    const readers = Array.from({ length: count }, () => new FrameReader({ maxMessageBytes: bytes }));
+    const before = keptBytes();
+    for (const reader of readers) {
+      for (let at = 0; at < message.length - 1; at++) {
+        reader.push(message.subarray(at, at + 1));
+        if (reader.next() !== undefined) throw new Error(`a message after ${at + 1} bytes`);
+      }
+    }
+    expect(keptBytes() - before).toBeLessThan(8 * count * bytes);
+    for (const reader of readers) {
+      reader.push(message.subarray(-1));
+      expect(reader.next()).toEqual(message.subarray(FRAME_HEADER_BYTES));
+    }
   });
 
   test("FrameReader: a length of four gibibytes is read as such", () => {

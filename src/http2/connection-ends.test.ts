@@ -10,6 +10,7 @@ import {
   MOST_WINDOW,
   open,
   PREFACE,
+  ping,
   RawClient,
   request,
   reset,
@@ -21,7 +22,7 @@ import {
 import { answers, type CheckedHttp2, OK, serveChecked } from "../../test/support/http2-checked.ts";
 import { keptBytes } from "../../test/support/kept-bytes.ts";
 import { PATIENTLY } from "../../test/support/until.ts";
-import { HTTP2_LAST_WORDS_MS } from "../base/http2-limits.ts";
+import { HTTP2_LAST_WORDS_MS, MAX_STREAMS_PER_CONNECTION } from "../base/http2-limits.ts";
 import { ErrorCode, type ServerStream } from "./server-stream.ts";
 
 const FIRST_WINDOW_BYTES = 65_535;
@@ -102,7 +103,74 @@ describe("Http2Connection: how connections end", () => {
     client.send(open(5, "/early", END_STREAM));
     await client.settle();
     expect(client.frames.filter(({ type }) => type === Type.goAway)).toEqual([]);
+    // It was told once that the call is over, and is not told again.
+    expect(client.frames.filter(({ type, streamId }) => type === Type.reset && streamId === 1)).toEqual([]);
   });
+
+  const lateData = (id: number) => data(id, "late");
+  const lateTrailers = (id: number) => frame([Type.headers, END_HEADERS | END_STREAM, id], literal("a", "b"));
+  test.each([
+    ["DATA", [lateData]],
+    ["trailers", [lateTrailers]],
+    ["DATA and then trailers", [lateData, lateTrailers]],
+  ] as const)(
+    "Http2Connection: %s of as many calls as there may be, all answered early, end nothing",
+    async (_title, rounds) => {
+      await using early = await serveChecked((stream) => {
+        stream.respond(OK, true);
+        return {};
+      });
+      using client = new RawClient({ port: early.port });
+      const ids = Array.from({ length: MAX_STREAMS_PER_CONNECTION }, (_, at) => 1 + 2 * at);
+      const last = 1 + 2 * ids.length;
+      await client.sendAll(Buffer.concat(ids.map((id) => open(id, "/early"))));
+      await client.settle();
+      expect(client.frames.filter(({ type }) => type === Type.reset)).toHaveLength(ids.length);
+      client.frames.splice(0);
+      // On their way when the server ended the calls.
+      for (const make of rounds) await client.sendAll(Buffer.concat(ids.map(make)));
+      client.send(open(last, "/early", END_STREAM));
+      expect(await client.bodyOf(last)).toHaveLength(0);
+      expect(client.frames.filter(({ type }) => type === Type.goAway)).toEqual([]);
+    },
+  );
+
+  test("Http2Connection: no GOAWAY names a later call than the first one did", async () => {
+    using client = new RawClient({ port: served.port });
+    client.send(open(1, "/wait"));
+    await client.settle();
+    for (const connection of served.connections) connection.close();
+    const isGoAway = ({ type }: { readonly type: number }) => type === Type.goAway;
+    const first = await client.next(isGoAway, "GOAWAY");
+    expect(first.payload.readUInt32BE(0)).toBe(1);
+    client.send(open(3, "/late", END_STREAM));
+    expect(await client.resetOf(3)).toBe(ErrorCode.REFUSED_STREAM);
+    client.send(frame([Type.windowUpdate, 0, 0], Buffer.alloc(4)));
+    const second = await client.next(isGoAway, "another GOAWAY");
+    expect(second.payload.readUInt32BE(4)).toBe(ErrorCode.PROTOCOL_ERROR);
+    expect(second.payload.readUInt32BE(0)).toBe(1);
+    await client.closed;
+  });
+
+  test(
+    "Http2Connection: a client that stays after the end is cut off, whether or not it says something",
+    async () => {
+      using idle = new RawClient({ port: served.port, stays: true });
+      using busy = new RawClient({ port: served.port, stays: true });
+      await idle.settle();
+      await busy.settle();
+      const talk = setInterval(() => busy.send(ping()), HTTP2_LAST_WORDS_MS / 10);
+      try {
+        for (const connection of served.connections) connection.close();
+        for (const client of [idle, busy]) expect(await client.goAway()).toBe(ErrorCode.NO_ERROR);
+        const longer = { ...PATIENTLY, timeout: 3 * HTTP2_LAST_WORDS_MS };
+        await vi.waitFor(() => expect(served.sockets.size).toBe(0), longer);
+      } finally {
+        clearInterval(talk);
+      }
+    },
+    6 * HTTP2_LAST_WORDS_MS,
+  );
 
   test("Http2Connection: an acknowledgement of nothing, and settings without any, are taken", async () => {
     using client = new RawClient({ port: served.port });
@@ -158,6 +226,7 @@ describe("Http2Connection: how connections end", () => {
     await vi.waitFor(() => expect(streams).toHaveLength(1), PATIENTLY);
     const [stream] = streams;
     expect(stream?.write(Buffer.alloc(20_000))).toBe(false);
+    expect(stream?.write(Buffer.alloc(0))).toBe(false);
     client.send(widen(1, 19_000));
     await client.settle();
     await client.settle();

@@ -12,6 +12,8 @@ import {
   RawClient,
   request,
   reset,
+  Setting,
+  settings,
   Type,
   widen,
 } from "../../test/support/h2-frames.ts";
@@ -30,6 +32,9 @@ import { ErrorCode } from "./server-stream.ts";
 const FAR_TOO_OFTEN = 3 * HTTP2_RESET_BURST + 20 * HTTP2_RESETS_PER_SECOND;
 const BATCH = 500;
 const MANY = 100_000;
+
+/** Beyond those that a test uses. */
+const LATER_ID = 100_001;
 
 let served: CheckedHttp2;
 let client: RawClient;
@@ -129,21 +134,82 @@ describe("Http2Connection: floods", () => {
     expect(served.requests).toBe(1);
   });
 
-  test("Http2Connection: empty DATA by the hundred thousand ends the connection or is passed over", async () => {
+  const broken = [
+    ["DATA behind their end", (id: number) => [open(id, "/wait", END_STREAM), data(id, "x")]],
+    [
+      "more DATA than they say",
+      (id: number) => [
+        frame([Type.headers, END_HEADERS, id], request("/wait", literal("content-length", "1"))),
+        data(id, "xy"),
+      ],
+    ],
+    [
+      "less DATA than they say",
+      (id: number) => [
+        frame([Type.headers, END_HEADERS, id], request("/wait", literal("content-length", "2"))),
+        data(id, "x", END_STREAM),
+      ],
+    ],
+    [
+      "trailers that end nothing",
+      (id: number) => [open(id, "/wait"), frame([Type.headers, END_HEADERS, id], literal("a", "b"))],
+    ],
+    [
+      "pseudo-fields in trailers",
+      (id: number) => [open(id, "/wait"), frame([Type.headers, END_HEADERS | END_STREAM, id], literal(":path", "/b"))],
+    ],
+  ] as const;
+  test.each(broken)(
+    "Http2Connection: a client that has the server reset calls, by %s, is told to be calm",
+    async (_title, make) => {
+      await flood(FAR_TOO_OFTEN, (at) => Buffer.concat(make(streamId(at))));
+      expect(await client.goAway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+      await client.closed;
+      expect(served.requests).toBeGreaterThan(HTTP2_RESET_BURST);
+      expect(served.over).toBe(served.requests);
+    },
+  );
+
+  test("Http2Connection: a client that sends SETTINGS without end, and reads, is told to be calm", async () => {
+    await flood(FAR_TOO_OFTEN, () => settings());
+    expect(await client.goAway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    await client.closed;
+  });
+
+  describe("SETTINGS while as many calls are open as there may be", () => {
+    const COUNT = 5_000;
+    beforeEach(async () => {
+      await flood(MAX_STREAMS_PER_CONNECTION, (at) =>
+        at < MAX_STREAMS_PER_CONNECTION ? open(streamId(at), "/wait") : Buffer.alloc(0),
+      );
+      await client.settle();
+      expect(served.requests).toBe(MAX_STREAMS_PER_CONNECTION);
+      client.frames.splice(0);
+    });
+
+    test("Http2Connection: those that change the windows of all again and again are too many before long", async () => {
+      await flood(COUNT, (at) => settings([Setting.initialWindow, at % 2]));
+      expect(await client.goAway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+      await client.closed;
+    });
+
+    test("Http2Connection: a few that change windows, and many that do not, are taken", async () => {
+      for (let at = 0; at < 20; at++) client.send(settings([Setting.initialWindow, 65_535 + (at % 2)]));
+      await flood(COUNT, () => settings([Setting.initialWindow, 65_536]));
+      client.send(reset(1), open(LATER_ID, "/x", END_STREAM));
+      expect((await client.bodyOf(LATER_ID)).toString()).toBe("/x");
+    });
+  });
+
+  test("Http2Connection: empty DATA by the hundred thousand ends the connection", async () => {
     client.send(open(1, "/echo"));
     using other = new RawClient({ port: served.port });
     const flooded = flood(MANY, () => data(1, ""));
     other.send(open(1, "/alive", END_STREAM));
     expect((await other.bodyOf(1)).toString()).toBe("/alive");
     await flooded;
-    if (!client.isClosed) client.send(data(1, "end", END_STREAM));
-    const told = await client.next(
-      ({ type, payload }) => type === Type.goAway || (type === Type.data && payload.length > 0),
-      "GOAWAY, or the answer",
-    );
-    expect(told.type === Type.goAway ? told.payload.readUInt32BE(4) : told.payload.toString()).toEqual(
-      told.type === Type.goAway ? ErrorCode.ENHANCE_YOUR_CALM : "end",
-    );
+    expect(await client.goAway()).toBe(ErrorCode.ENHANCE_YOUR_CALM);
+    await client.closed;
   });
 
   test.each([

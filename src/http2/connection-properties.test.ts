@@ -55,9 +55,15 @@ const call = fc.record({
 });
 type Call = typeof call extends fc.Arbitrary<infer T> ? T : never;
 
+const TABLE_SIZES = [0, 100, 2_048, 4_096, 65_536];
+
 const session = fc.record({
   window: fc.oneof(fc.constant(65_535), fc.constantFrom(1, 100, 1_000_000), fc.nat(70_000)),
   frameSize: fc.constantFrom(16_384, 16_385, 100_000),
+  /** How large a table the client lets the server have for the fields of its answers, in bytes. */
+  tableSize: fc.constantFrom(4_096, ...TABLE_SIZES),
+  /** What that is changed to while the calls are under way, if it is. */
+  laterTableSize: fc.option(fc.constantFrom(...TABLE_SIZES)),
   /** What the window is set to while the calls are under way, if it is. */
   laterWindow: fc.option(fc.integer({ min: 1, max: 300_000 })),
   withTls: fc.boolean(),
@@ -68,19 +74,23 @@ describe("Http2Connection: clients of node:http2", () => {
   test(
     `Http2Connection: bodies are echoed to node:http2, however it sends and reads (seed ${random.seed})`,
     async () => {
-      const property = fc.asyncProperty(session, async ({ window, frameSize, laterWindow, withTls, calls }) => {
+      const property = fc.asyncProperty(session, async (one) => {
+        const { window, frameSize, laterWindow, tableSize, laterTableSize, withTls, calls } = one;
         const { port } = withTls ? encrypted : served;
         // A window of a byte is for small bodies: each byte of theirs is a frame, and one of the other side.
         const most = window < 1_000 && laterWindow === null ? 2_000 : Number.POSITIVE_INFINITY;
         const client = connect(`${withTls ? "https" : "http"}://localhost:${port}`, {
           ca: testTls.cert,
           lookup: (_host, _options, answer) => answer(null, [{ address: "127.0.0.1", family: 4 }]),
-          settings: { initialWindowSize: window, maxFrameSize: frameSize },
+          settings: { initialWindowSize: window, maxFrameSize: frameSize, headerTableSize: tableSize },
         });
         let later: NodeJS.Timeout | undefined;
         try {
           await once(client, "connect");
-          if (laterWindow !== null) later = setTimeout(() => client.settings({ initialWindowSize: laterWindow }), 5);
+          later = setTimeout(() => {
+            if (laterWindow !== null) client.settings({ initialWindowSize: laterWindow });
+            if (laterTableSize !== null) client.settings({ headerTableSize: laterTableSize });
+          }, 5);
           await Promise.all(calls.map((one) => play(client, one, most)));
         } finally {
           clearTimeout(later);
@@ -90,6 +100,31 @@ describe("Http2Connection: clients of node:http2", () => {
       await random.assert(property);
     },
     random.timeoutMs,
+  );
+
+  test.each(TABLE_SIZES)(
+    "Http2Connection: a client that has a table of %i bytes for answers reads them, at first and later",
+    async (headerTableSize) => {
+      const of = { pauses: [], beginsAfterMs: 0, readsAfterMs: 0, resetsAfter: null };
+      for (const first of [true, false]) {
+        const client = connect(`http://127.0.0.1:${served.port}`, { settings: first ? { headerTableSize } : {} });
+        try {
+          await once(client, "connect");
+          if (!first) {
+            await play(client, { ...of, pieces: [10] }, 100);
+            client.settings({ headerTableSize });
+          }
+          for (let at = 0; at < 3; at++) await play(client, { ...of, pieces: [10] }, 100);
+          // Less and more again, so that the least of them is to be told as well.
+          client.settings({ headerTableSize: 0 });
+          client.settings({ headerTableSize: 1_000 });
+          await play(client, { ...of, pieces: [10] }, 100);
+          await play(client, { ...of, pieces: [10] }, 100);
+        } finally {
+          client.destroy();
+        }
+      }
+    },
   );
 
   async function play(client: ClientHttp2Session, one: Call, most: number): Promise<void> {

@@ -22,9 +22,9 @@ import {
   Type,
   widen,
 } from "../../test/support/h2-frames.ts";
-import { answers, type CheckedHttp2, serveChecked } from "../../test/support/http2-checked.ts";
+import { answers, type CheckedHttp2, OK, serveChecked } from "../../test/support/http2-checked.ts";
 import { HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_RESET_BURST, HTTP2_STREAM_WINDOW_BYTES } from "../base/http2-limits.ts";
-import { ErrorCode } from "./server-stream.ts";
+import { ErrorCode, type ServerStream } from "./server-stream.ts";
 
 /** Beyond those that a test uses. */
 const LATER_ID = 100_001;
@@ -279,4 +279,21 @@ describe("Http2Connection: rules of frames", () => {
     client.send(open(LATER_ID, "/next", END_STREAM));
     expect((await client.bodyOf(LATER_ID)).toString()).toBe("/next");
   });
+
+  test.each([
+    ["answered", (stream: ServerStream) => stream.respond(OK, true)],
+    ["reset", (stream: ServerStream) => stream.reset(ErrorCode.CANCEL)],
+  ])(
+    "Http2Connection: the connection's window is given back for calls that are %s when a piece comes",
+    async (_title, end) => {
+      await using ending = await serveChecked((stream) => ({ onData: () => end(stream) }));
+      using one = new RawClient({ port: ending.port });
+      const count = (4 * HTTP2_CONNECTION_WINDOW_BYTES) / block.length;
+      for (let at = 0; at < count; at++) {
+        one.send(open(streamId(at), "/"), data(streamId(at), block));
+        await one.resetOf(streamId(at));
+      }
+      expect(ending.over).toBe(count);
+    },
+  );
 });

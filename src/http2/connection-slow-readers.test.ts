@@ -117,6 +117,21 @@ describe("Http2Connection: clients that do not read", () => {
     await vi.waitFor(() => expect(served.over).toBe(200), PATIENTLY);
   });
 
+  test("Http2Connection: one that was not heard any more is heard when it has read what was kept for it", async () => {
+    using client = new RawClient({ port: served.port, reads: false });
+    const socket = await firstSocket();
+    // Until the system takes no more, and the server has more than it keeps for anybody.
+    for (let at = 0; at < 2_000 && !socket.isPaused(); at++) {
+      if (client.socket.writableLength < MB) client.send(pings);
+      await sleep(1);
+    }
+    expect(socket.isPaused()).toBe(true);
+    expect(socket.writableLength).toBeGreaterThan(MAX_UNREAD_BYTES / 2);
+    client.read();
+    client.send(open(1, "/x", END_STREAM));
+    expect((await client.bodyOf(1)).toString()).toBe("/x");
+  });
+
   test("Http2Connection: one that begins to read late gets all of it", async () => {
     using client = new RawClient({ port: served.port, reads: false, first: AS_WIDE_AS_CAN_BE });
     for (const id of [1, 3, 5]) client.send(open(id, `/pour/${3 * MB}`, END_STREAM));

@@ -1,3 +1,4 @@
+import { connect } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
@@ -157,5 +158,34 @@ describe("Http2Connection: windows of the client", () => {
     client.read();
     expect((await client.bodyOf(3)).toString()).toBe("/small");
     expect(dataBytes(client, 1)).toBeLessThan(8 * MB);
+  });
+});
+
+describe("Http2Connection: windows of the server", () => {
+  test("Http2Connection: bodies that nobody reads leave others room enough", async () => {
+    const [unread, bytes] = [200_000, 1_000_000];
+    let taken = 0;
+    await using reading = await serveChecked((stream) => {
+      if (stream.fields[":path"] === "/pause") stream.pause();
+      return {
+        onData: ({ length }) => {
+          taken += length;
+        },
+      };
+    });
+    const client = connect(`http://127.0.0.1:${reading.port}`);
+    try {
+      for (let at = 0; at < 3; at++) {
+        const paused = client.request({ ":method": "POST", ":path": "/pause" });
+        paused.on("error", () => undefined);
+        await new Promise((resolve) => paused.write(Buffer.alloc(unread), resolve));
+      }
+      const read = client.request({ ":method": "POST", ":path": "/read" });
+      read.on("error", () => undefined);
+      read.write(Buffer.alloc(bytes));
+      await vi.waitFor(() => expect(taken).toBe(bytes), PATIENTLY);
+    } finally {
+      client.destroy();
+    }
   });
 });

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { afterEach, describe, expect, test } from "vitest";
 import { deferred } from "../../test/support/deferred.ts";
@@ -105,6 +106,42 @@ describe("HttpBridge: answers", () => {
     },
   );
 
+  test.each([
+    ["in chunks", (_response: ServerResponse) => undefined],
+    ["of a length", (response: ServerResponse) => void response.setHeader("Content-Length", MEBIBYTE)],
+    [
+      "without a length",
+      (response: ServerResponse) => {
+        response.setHeader("Connection", "close").removeHeader("Transfer-Encoding");
+        response.useChunkedEncodingByDefault = false;
+      },
+    ],
+  ])("HttpBridge: an answer %s that is cut before its end resets its stream", async (_title, begin) => {
+    const session = await serve(async ({ response, path }) => {
+      if (path === "/whole") {
+        response.end("whole");
+        return;
+      }
+      begin(response);
+      await new Promise((resolve) => response.write("a".repeat(1_000), resolve));
+      response.destroy();
+    });
+    expect((await read(session.request({ ":path": "/cut" }))).code).toBe(NGHTTP2_INTERNAL_ERROR);
+    expect((await read(session.request({ ":path": "/whole" }))).body).toBe("whole");
+  });
+
+  test("HttpBridge: an answer that its client does not read and that is cut resets its stream", async () => {
+    const session = await serve(async ({ response }) => {
+      while (response.write(Buffer.alloc(MEBIBYTE / 4, "a")));
+      // Much of it waits for the client's window.
+      await new Promise((resolve) => setImmediate(resolve));
+      response.destroy();
+    });
+    const stream = session.request({ ":path": "/" });
+    await once(stream, "response");
+    expect((await read(stream)).code).toBe(NGHTTP2_INTERNAL_ERROR);
+  });
+
   test("HttpBridge: an answer that its client does not read is held back, and then whole", async () => {
     let written = 0;
     const session = await serve(async ({ response }) => {
@@ -196,6 +233,38 @@ describe("HttpBridge: requests", () => {
     expect((await read(session.request({ ":path": "/", "x-a": "a\u0001b" }))).status).toBe(400);
     expect((await read(session.request({ ":path": "/a b" }))).status).toBe(400);
     expect(await read(session.request({ ":path": "/c" }))).toMatchObject({ status: 200, body: "/c" });
+  });
+
+  test.each(["GET", "PUT"])(
+    "HttpBridge: a %s that says which trailers it will have is answered, and other calls live on",
+    async (method) => {
+      const release = deferred<void>();
+      const session = await serve(async ({ request, response, path }) => {
+        if (path === "/other") await release.promise;
+        let body = "";
+        for await (const piece of request) body += piece;
+        response.end(`${path} ${body}`);
+      });
+      const other = read(session.request({ ":path": "/other" }));
+      const hasBody = method === "PUT";
+      const stream = session.request({ ":method": method, ":path": "/", trailer: "x-late" }, { endStream: !hasBody });
+      const answer = read(stream);
+      if (hasBody) stream.end("b");
+      expect(await answer).toMatchObject({ status: 200, body: hasBody ? "/ b" : "/ " });
+      release.resolve();
+      expect(await other).toMatchObject({ status: 200, body: "/other " });
+    },
+  );
+
+  test.each(["get", "Put", "gET"])("HttpBridge: %s is no method that anybody has", async (method) => {
+    const seen: string[] = [];
+    const session = await serve(async ({ request, response, path }) => {
+      seen.push(`${request.method} ${path}`);
+      response.end();
+    });
+    expect((await read(session.request({ ":method": method, ":path": "/" }))).status).toBe(405);
+    expect((await read(session.request({ ":path": "/next" }))).status).toBe(200);
+    expect(seen).toEqual(["GET /next"]);
   });
 
   test("HttpBridge: trailers of a request are dropped", async () => {

@@ -119,6 +119,8 @@ export interface RawClientOptions {
   readonly first?: Uint8Array;
   /** Whether it reads what comes. */
   readonly reads?: boolean;
+  /** Whether it leaves its own side open when the server has ended its. */
+  readonly stays?: boolean;
 }
 
 /** One connection. What comes is kept as frames, until it is asked for. */
@@ -132,8 +134,8 @@ export class RawClient implements Disposable {
   #isClosed = false;
   #look: () => void = () => undefined;
 
-  constructor({ port, first = Buffer.concat([PREFACE, settings()]), reads = true }: RawClientOptions) {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  constructor({ port, first = Buffer.concat([PREFACE, settings()]), reads = true, stays = false }: RawClientOptions) {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: stays });
     this.socket = socket;
     this.closed = new Promise((resolve) => {
       socket.once("close", () => {
@@ -165,9 +167,12 @@ export class RawClient implements Disposable {
   async sendAll(bytes: Uint8Array): Promise<void> {
     if (this.#isClosed || this.socket.destroyed || this.socket.write(bytes)) return;
     await new Promise<void>((resolve) => {
-      this.socket.once("drain", resolve).once("close", resolve);
+      const goOn = () => {
+        this.socket.off("drain", goOn).off("close", goOn);
+        resolve();
+      };
+      this.socket.on("drain", goOn).on("close", goOn);
     });
-    this.socket.removeAllListeners("drain");
   }
 
   /** The first frame that fits, which is taken out with all before it. Rejects where the connection ends without it. */
