@@ -6,7 +6,7 @@ import { silentLog } from "../../base/log.ts";
 import { MAX_OWN_EVENT_BYTES, MAX_OWN_EVENTS } from "../../base/tree-limits.ts";
 import { openMemoryEngine } from "../../engine/memory/memory-engine.ts";
 import type { Operation } from "../../engine/model.ts";
-import type { Expiry, Foreseen, Ride, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
+import type { Expiry, Ride, TreeEvent, TreeNode, WriteCommand } from "./model.ts";
 import { OwnEvents } from "./own-events.ts";
 import { Tree } from "./tree.ts";
 import { parsePath, ROOT } from "./tree-path.ts";
@@ -19,11 +19,20 @@ const LAST: WriteCommand = {
   expiry: { kind: "never" },
 };
 
-const RIDE: Ride = {
-  compares: [],
-  operations: [{ kind: "put", request: { key: utf8("\0z"), value: utf8("rides") } }],
-};
-const FORESEEN: Foreseen = { ...RIDE, settle: () => undefined };
+/** What rides along with writes: puts and deletions of an internal key, of one that v2 shows, and of one that it does not. */
+const rider = fc.uniqueArray(fc.constantFrom("\0z", "/rider", "rider"), { maxLength: 2 }).chain((keys) =>
+  fc.tuple(...keys.map((name) => fc.tuple(fc.constant(name), fc.boolean()))).map(
+    (changes): Ride => ({
+      compares: [],
+      operations: changes.map(([name, puts]) => {
+        const key = utf8(name);
+        return puts
+          ? { kind: "put", request: { key, value: utf8("rides") } }
+          : { kind: "deleteRange", request: { key } };
+      }),
+    }),
+  ),
+);
 
 function event(index: number): TreeEvent {
   const node = { kind: "file", path: parsePath("/k"), value: new Uint8Array(0) } as const;
@@ -54,7 +63,10 @@ describe("OwnEvents", () => {
     own.note(event(5), START, [put("\0a"), put("\0b")]);
     own.note(event(6), START, [put("\0a"), put("/k2")]);
     own.note(event(7), START, [{ kind: "deleteRange", request: { key: utf8("\0a"), end: null } }]);
-    expect([5, 6, 7].map((revision) => own.take(revision)?.index)).toEqual([5, undefined, undefined]);
+    own.note(event(8), START, [{ kind: "deleteRange", request: { key: utf8("\0a") } }]);
+    own.note(event(9), START, [put("/k2"), { kind: "deleteRange", request: { key: utf8("\0a") } }]);
+    const taken = [5, 6, 7, 8, 9].map((revision) => own.take(revision)?.index);
+    expect(taken).toEqual([5, undefined, undefined, undefined, undefined]);
   });
 
   it("keeps none that comes too late, none that is never told, and no more than so many, the latest", () => {
@@ -76,7 +88,7 @@ it("whoever wrote tells the same events as whoever reads them, to the byte", asy
     fc.constant<Expiry>({ kind: "never" }),
     fc.integer({ min: 1, max: 9 }).map((s): Expiry => ({ kind: "at", expires: START + s * 1_000_000 })),
   );
-  const write = fc.record({ command: commandArb(expiry, fc.boolean()), rides: fc.boolean() });
+  const write = fc.record({ command: commandArb(expiry, fc.boolean()), ride: fc.option(rider, { nil: undefined }) });
   await fc.assert(
     fc.asyncProperty(fc.array(write, { maxLength: 30 }), async (program) => {
       let now = START;
@@ -88,10 +100,12 @@ it("whoever wrote tells the same events as whoever reads them, to the byte", asy
         const watches = await Promise.all(
           [writer, reader].map((tree) => tree.watch({ path: ROOT, recursive: true, waitIndex: 1 })),
         );
-        for (const { command, rides } of [...program, { command: LAST, rides: false }]) {
+        for (const { command, ride } of [...program, { command: LAST, ride: undefined }]) {
           now++;
           await treeAnswer(
-            rides ? writer.write(command, async () => RIDE, { foresee: () => FORESEEN }) : writer.write(command),
+            ride === undefined
+              ? writer.write(command)
+              : writer.write(command, async () => ride, { foresee: () => ({ ...ride, settle: () => undefined }) }),
           );
         }
         const [own, read] = await Promise.all(watches.map(untilLast));

@@ -14,10 +14,11 @@ export class OwnEvents {
 
   /**
    * Keeps the event of a revision, and when it was made, unless there is more to tell of it: `riding` are the changes in
-   * it that are not the event's own.
+   * it that are not the event's own. With any but puts of internal keys it is not kept, and the revision is read: also
+   * where internal keys are deleted, as such a deletion may be of a range, and reach into what is told.
    */
   note(event: TreeEvent, at: number, riding: readonly Operation[]): void {
-    if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES && riding.every(isUntold))
+    if (event.index > this.#taken && sizeOf(event) <= MAX_OWN_EVENT_BYTES && riding.every(isInternalPut))
       this.#events[event.index % MAX_OWN_EVENTS] = madeAt(event, at);
   }
 
@@ -46,8 +47,8 @@ function madeAt(event: TreeEvent, at: number): TreeEvent {
   return prevNode === undefined ? { action, node, index, at } : { action, node, index, prevNode, at };
 }
 
-/** Whether watches tell nothing of a change. */
-function isUntold(operation: Operation): boolean {
+/** Whether a change is a put of which no watch tells anything. */
+function isInternalPut(operation: Operation): boolean {
   return operation.kind === "put" && operation.request.key[0] === 0;
 }
 
