@@ -24,7 +24,8 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
   readonly #feed: Feed;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  #isPaused = false;
+  /** Whether it has no room for more. */
+  isPaused = false;
   #isOver = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -44,8 +45,8 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     this.#waiting.push(apart(message));
     this.#waitingBytes += bytesOf(message);
     const isFull = this.#waiting.length >= MOST_WAITING || this.#waitingBytes >= MOST_WAITING_BYTES;
-    if (isFull && !this.#isPaused) {
-      this.#isPaused = true;
+    if (isFull && !this.isPaused) {
+      this.isPaused = true;
       this.#feed.pause();
     }
     this.#wakeUp();
@@ -88,7 +89,7 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
 
   #taken(message: Buffer): unknown {
     this.#waitingBytes -= bytesOf(message);
-    if (this.#isPaused && this.#waiting.length === 0) this.#flow();
+    if (this.isPaused && this.#waiting.length === 0) this.#flow();
     this.#feed.onTaken(message.length);
     try {
       return this.#codec.decode(message);
@@ -101,11 +102,11 @@ export class RequestQueue implements AsyncIterableIterator<unknown> {
     this.#isOver = true;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    if (this.#isPaused) this.#flow();
+    if (this.isPaused) this.#flow();
   }
 
   #flow(): void {
-    this.#isPaused = false;
+    this.isPaused = false;
     this.#feed.resume();
   }
 

@@ -204,7 +204,7 @@ export class ServerCall implements StreamCall<unknown>, StreamUser, OpenCall {
     const stream = this.#stream;
     return new RequestQueue(this.#route.method.requestType, {
       pause: () => stream.pause(),
-      resume: () => stream.resume(),
+      resume: () => this.#readOn(),
       onTaken: (bytes) => {
         this.requestBytes = bytes;
         this.#countReceived(this.#frames?.unfinishedBytes ?? 0);
@@ -215,8 +215,27 @@ export class ServerCall implements StreamCall<unknown>, StreamUser, OpenCall {
 
   #read(piece: Buffer, frames: FrameReader): void {
     frames.push(piece);
-    for (let message = frames.next(); message !== undefined; message = frames.next()) this.#take(message);
+    this.#takeAll(frames);
+  }
+
+  /** Takes what has come, as far as there is room for it; the stream is paused where there is not. */
+  #takeAll(frames: FrameReader): void {
+    while (this.#requests?.isPaused !== true) {
+      const message = frames.next();
+      if (message === undefined) break;
+      this.#take(message);
+    }
     this.#countReceived(frames.unfinishedBytes);
+  }
+
+  /** There is room for requests again: first for those that have come. */
+  #readOn(): void {
+    try {
+      if (this.#frames !== undefined) this.#takeAll(this.#frames);
+    } catch (error) {
+      this.fail(error);
+    }
+    if (this.#requests?.isPaused !== true) this.#stream.resume();
   }
 
   #countReceived(unfinishedBytes: number): void {

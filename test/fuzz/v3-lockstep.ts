@@ -60,6 +60,8 @@ export async function playV3Program(pair: V3Pair, steps: readonly V3Step[]): Pro
     await settle(({ watches }) => watches.settle());
     // By then what comes beyond that is there.
     if (isToldLate) await ofMuster.watches.settle();
+    // A watch with large events to tell may be overtaken by the fence's, which etcd's never is.
+    else await ofMuster.watches.catchUp(ofEtcd.watches);
     const [etcd, muster] = [ofEtcd.watches.told(), ofMuster.watches.told()];
     for (const watch of new Set([...Object.keys(etcd), ...Object.keys(muster)])) {
       answers.push({
